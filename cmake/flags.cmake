@@ -1,0 +1,20 @@
+# Warnings, hardening and sanitizers for every target of the project.
+add_compile_definitions(_GNU_SOURCE HIKESHI_VERSION="${PROJECT_VERSION}")
+include_directories(${CMAKE_SOURCE_DIR})
+add_compile_options(
+  -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef
+  -Wno-sign-conversion -fstack-protector-strong -fno-strict-aliasing -fPIE)
+add_link_options(-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+if(HIKESHI_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(HIKESHI_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+elseif(NOT HIKESHI_FUZZ)
+  add_compile_options($<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=2>)
+endif()
+if(HIKESHI_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()

@@ -1,0 +1,58 @@
+/* limits: every ceiling on what a user or a network peer can grow, with its reason. Units are in the names. */
+#ifndef CORE_LIMITS_H
+#define CORE_LIMITS_H
+
+/* PagerDuty delivers at most 256 KB; Alertmanager groups of 1,000 alerts are about 1 MB. */
+#define LIMIT_WEBHOOK_BODY_BYTES (4 * 1024 * 1024)
+/* API bodies hold params and decisions; nothing legitimate comes near. */
+#define LIMIT_API_BODY_BYTES (1024 * 1024)
+/* Runner events carry output chunks: a batch of those. */
+#define LIMIT_RUNNER_BODY_BYTES (8 * 1024 * 1024)
+#define LIMIT_HTTP_HEADER_BYTES (32 * 1024)
+#define LIMIT_HTTP_CONNECTIONS 2000
+#define LIMIT_SSE_CLIENTS 500
+/* A markdown file read by people. Larger blobs in the repository are reported and left alone. */
+#define LIMIT_RUNBOOK_BYTES (1024 * 1024)
+#define LIMIT_RUNBOOK_STEPS 200
+#define LIMIT_MODULE_BYTES (1024 * 1024)
+/* YAML: enough for any manifest; an alias expansion counts each node it produces (billion laughs). */
+#define LIMIT_YAML_BYTES (8 * 1024 * 1024)
+#define LIMIT_YAML_DEPTH 64
+#define LIMIT_YAML_NODES 200000
+#define LIMIT_JSON_DEPTH 64
+/* `data`: what passes between steps. More is an error, never a cut. */
+#define LIMIT_DATA_BYTES (256 * 1024)
+/* A step's Lua state. A runbook has no business with more. */
+#define LIMIT_LUA_MEMORY_BYTES (64 * 1024 * 1024)
+/* Subjects of Lua patterns, so that one C call stays short (C functions cannot be interrupted). */
+#define LIMIT_LUA_SUBJECT_BYTES (1024 * 1024)
+#define LIMIT_OUTPUT_BYTES (1024 * 1024)      /* default a stream a host; the step's max_output may lower it */
+#define LIMIT_RUN_OUTPUT_BYTES (64 * 1024 * 1024) /* stored output of one run, all steps */
+#define LIMIT_OUTPUT_CHUNK_BYTES (32 * 1024)  /* one output event */
+#define LIMIT_EVENTS_IN_FLIGHT 1024           /* unacknowledged events of a run before its step waits */
+#define LIMIT_TITLE_CHARS 512
+#define LIMIT_ALERTS_PER_INCIDENT 2000
+#define LIMIT_LABELS_PER_ALERT 200
+#define LIMIT_LABEL_VALUE_BYTES 4096
+/* An exec string over ~34 KB fails in libssh2; dropbear drops the connection over 9,000 bytes. */
+#define LIMIT_SSH_EXEC_BYTES 8192
+#define LIMIT_SSH_SEND_BUFFER_BYTES (128 * 1024)
+#define LIMIT_REGEX_MATCH 100000 /* PCRE (*LIMIT_MATCH=…): ^(a+)+$ on 41 bytes took 327 ms without */
+
+/* Defaults in milliseconds (docs/runbooks.md says the same; tests/unit/test_limits.c compares). */
+#define DEFAULT_STEP_TIMEOUT_MS (5 * 60 * 1000)
+#define DEFAULT_RUN_TIMEOUT_MS (30 * 60 * 1000)
+#define DEFAULT_CONNECT_TIMEOUT_MS (10 * 1000)
+#define DEFAULT_APPROVAL_EXPIRY_MS (30 * 60 * 1000)
+#define DEFAULT_GRACE_MS (60 * 1000) /* for defer and always after failure, cancel, time-out */
+#define DEFAULT_AT_ONCE 10
+#define DEFAULT_MAX_HOSTS 50
+
+/* Runner protocol. The server answers an empty long poll after 25 s because libmicrohttpd never notices a dead peer. */
+#define LEASE_POLL_MS (25 * 1000)
+#define LEASE_MS (30 * 1000)        /* how long a confirmed lease lives without renewal */
+#define LEASE_RENEW_MS (10 * 1000)  /* the worker renews this often */
+#define LEASE_MARGIN_MS (5 * 1000)  /* the worker starts nothing when its lease has less left */
+#define WORKER_STALL_MS (10 * 1000) /* the supervisor kills a worker whose loop has not ticked for this long */
+
+#endif

@@ -1,0 +1,116 @@
+/* runbook: the parser of runbooks and documents: text in, structs and findings out. Knows no Git, no store, no Lua.
+ *
+ * A file is a runbook when it has a step or the key `hikeshi: 1`; any other markdown file is a document (title, owner, covers).
+ * Every finding has file, line, column. Format: docs/runbooks.md. */
+#ifndef JOBS_RUNBOOK_H
+#define JOBS_RUNBOOK_H
+
+#include "core/finding.h"
+#include "core/hostfilter.h"
+#include "core/json.h"
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum param_type { PARAM_STRING, PARAM_INTEGER, PARAM_NUMBER, PARAM_BOOLEAN, PARAM_CHOICE, PARAM_HOST, PARAM_DURATION };
+
+struct param {
+    char *name;
+    enum param_type type;
+    bool required;
+    json_t *fallback; /* `default`, or NULL */
+    bool has_minimum, has_maximum;
+    double minimum, maximum;
+    int64_t min_length, max_length; /* -1 = none */
+    char *pattern;
+    json_t *choices; /* array, a string path ("data.candidates", inputs only), or NULL */
+    char *description;
+    char *from; /* rooted path: alert.labels.instance */
+    int line;
+};
+
+enum trigger_kind { TRIGGER_INCIDENT, TRIGGER_SCHEDULE, TRIGGER_LINK, TRIGGER_MANUAL };
+
+struct trigger {
+    enum trigger_kind kind;
+    char *id; /* given, or KIND-N counted from 1 in file order */
+    int line;
+    /* incident */
+    json_t *match; /* {"alert": "X", "labels.env": ["prod"], …} as written */
+    bool for_each_alert;
+    bool suggest; /* start: suggest */
+    bool cancel_on_resolve;
+    char *hours; /* in, out, or NULL */
+    bool resolve_verified;
+    /* schedule */
+    char *cron, *timezone, *catch_up; /* skip once all */
+    json_t *params;
+    int64_t jitter_ms;
+    json_t *blackout;
+    json_t *allow; /* array of principals, or NULL */
+};
+
+enum step_language { STEP_LUA, STEP_SH, STEP_BASH };
+enum step_on_error { ON_ERROR_STOP, ON_ERROR_CONTINUE, ON_ERROR_HANDLER };
+
+struct step {
+    char *id, *title;
+    enum step_language language;
+    char *text; /* the fence's content, attribute comment lines included, so that lines match the file */
+    int line;   /* of the first line of text in the file */
+    int64_t timeout_ms, retry_delay_ms, wait_ms;
+    int64_t attempts, at_once;
+    char *when; /* Lua expression */
+    bool effect_read, idempotent, handler, always, verify, cancel_after;
+    enum step_on_error on_error;
+    char *on_error_step;
+    char *approve;  /* policy name */
+    char **asks;    /* input names */
+    char **shows;   /* paths */
+    char *hosts;    /* filter text, or "$params.x" */
+    char *sudo;     /* NULL, "true", or a user */
+};
+
+struct limits {
+    int64_t timeout_ms, concurrency, cooldown_ms, max_hosts, max_percent, breaker;
+    char **per;
+    char *overflow; /* drop queue replace */
+    char *lock;
+    int64_t max_runs, max_runs_window_ms;
+};
+
+struct runbook {
+    bool document; /* no steps: only title, owner, covers are set */
+    char *repository, *id, *path, *commit;
+    char *title, *owner, *severity;
+    char **covers, **aliases, **secrets;
+    char *hosts; /* filter text or NULL */
+    GPtrArray *params, *inputs, *triggers, *steps; /* of the structs above */
+    struct limits limits;
+    size_t lines;
+};
+
+/* Parses one file. Findings are appended. Returns NULL when there is an error finding, or when the file is neither (never
+ * for markdown: a document always parses). `path` is relative to the repository. */
+struct runbook *runbook_parse(const char *path, const char *text, size_t length, struct finding_list *findings);
+void runbook_free(struct runbook *runbook);
+const struct step *runbook_step(const struct runbook *runbook, const char *id);
+const struct param *runbook_param(const struct runbook *runbook, const char *name);
+
+/* Takes given values (JSON object; strings from command lines and webhooks are converted) and makes the run's params:
+ * defaults, `from` paths looked up in `context` ({"incident","alert"}, may be NULL), types, constraints, hosts resolved through
+ * `inventory` (array of hosts as in docs/design/wire.md; NULL = hosts are not checked). Undeclared names are refused. On failure
+ * NULL: ERROR_INVALID with a message for the first problem, *ret_reason (static, may be NULL) "missing_param",
+ * "ambiguous_param" or "invalid_param". New reference. */
+json_t *runbook_bind_params(const struct runbook *runbook, const json_t *given, const json_t *context, const json_t *inventory,
+                            const char **ret_reason, GError **error);
+
+/* The step list and settings for the wire ("steps", "limits", "hosts", …; docs/design/wire.md). New reference. */
+json_t *runbook_to_wire(const struct runbook *runbook);
+/* What the API and `hikeshi runbooks show` print. New reference. */
+json_t *runbook_to_json(const struct runbook *runbook);
+
+typedef struct runbook runbook;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(runbook, runbook_free)
+
+#endif
