@@ -37,7 +37,7 @@ int64_t config_duration_ms(const struct config *config, const char *key);
 /* The YAML tree of a structured key, or NULL. Borrowed. */
 const struct yaml_node *config_tree(const struct config *config, const char *key);
 
-typedef struct config config;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(config, config_free)
+typedef struct config config_t; /* not `config`: -Wshadow would forbid variables of that name */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(config_t, config_free)
 
 #endif

@@ -17,7 +17,7 @@ void cron_free(struct cron *cron);
 int64_t cron_next(const struct cron *cron, GTimeZone *zone, int64_t after_ms);
 GTimeZone *cron_zone(const char *name, GError **error); /* NULL name = UTC; ERROR_PARSE for an unknown one */
 
-typedef struct cron cron;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(cron, cron_free)
+typedef struct cron cron_t; /* not `cron`: -Wshadow would forbid variables of that name */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(cron_t, cron_free)
 
 #endif

@@ -110,7 +110,7 @@ json_t *runbook_to_wire(const struct runbook *runbook);
 /* What the API and `hikeshi runbooks show` print. New reference. */
 json_t *runbook_to_json(const struct runbook *runbook);
 
-typedef struct runbook runbook;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(runbook, runbook_free)
+typedef struct runbook runbook_t; /* not `runbook`: -Wshadow would forbid variables of that name */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(runbook_t, runbook_free)
 
 #endif
