@@ -10,8 +10,8 @@
 struct approval_service *approval_service_new(struct jobs *jobs, GError **error); /* arms expiry timers from the store */
 void approval_service_free(struct approval_service *service);
 
-/* Inside a store job: a runner's event said that a step waits. */
-bool approval_request(struct store_tx *tx, struct jobs *jobs, const char *run, const json_t *event, GError **error);
+/* After a commit that made a request or decided one: the expiry timer follows. Loop thread. */
+void approval_kick(struct jobs *jobs);
 
 void approval_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void approval_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);

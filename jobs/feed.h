@@ -11,6 +11,8 @@ struct feed_subscription;
 struct feed *feed_new(void);
 void feed_free(struct feed *feed);
 
+/* True when nobody listens: publishers may then save the work of making events. */
+bool feed_idle(const struct feed *feed);
 /* topic: "run:ID" or "incident:ID" or "all". event is borrowed. */
 void feed_publish(struct feed *feed, const char *topic, const json_t *event);
 struct feed_subscription *feed_subscribe(struct feed *feed, const char *topic, void (*fn)(void *arg, const json_t *event), void *arg);

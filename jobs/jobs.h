@@ -42,7 +42,8 @@ struct jobs {
     struct schedule_service *schedules;
     struct outbox_service *outbox;
     struct token_service *tokens;
-    bool draining; /* SIGTERM seen: no new leases */
+    char *admin_token; /* set on the very first start only: serve prints it once and calls jobs_forget_admin_token() */
+    bool draining;     /* SIGTERM seen: no new leases */
 };
 
 /* request: {"id": path parameter, …query parameters as strings…} merged with the body's keys under "body". Borrowed during
@@ -55,6 +56,7 @@ struct jobs *jobs_new(struct loop *loop, struct config *config, GError **error);
 /* Stops taking leases and deliveries; `drained` comes when nothing is under way in the control plane. */
 void jobs_drain(struct jobs *jobs, void (*drained)(void *arg), void *arg);
 void jobs_free(struct jobs *jobs);
+void jobs_forget_admin_token(struct jobs *jobs); /* wipes it */
 /* {"ready":bool,"checks":{"store":…,"catalog":…,"runner":…}} for /readyz; metrics for /metrics as {"name":number}. */
 json_t *jobs_ready(struct jobs *jobs);
 json_t *jobs_metrics(struct jobs *jobs);

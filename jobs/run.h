@@ -6,6 +6,7 @@
 
 #include "jobs/jobs.h"
 
+struct catalog_set;
 struct runbook;
 
 /* What starts a run. `start_key` makes it once: the same key never makes a second run (NULL = no such key). */
@@ -19,6 +20,8 @@ struct run_start {
     json_t *incident_snapshot, *alert_snapshot; /* what the steps see; or NULL */
     const char *suppressed; /* NULL, or the reason to record it as suppressed and never run */
     const char *rerun_of;
+    bool override; /* a person said why cooldown and max_runs do not count this time */
+    struct catalog_set *set; /* the catalog `runbook` is of: its modules are pinned with the run; borrowed; may be NULL */
 };
 /* Inside a store job: inserts run + steps, timeline entry and outbox; *ret_id (g_free) is NULL when start_key was taken.
  * `runbook` is pinned: its commit and steps are stored with the run. */
@@ -26,7 +29,7 @@ bool run_insert(struct store_tx *tx, const struct runbook *runbook, const struct
 
 struct run_service *run_service_new(struct jobs *jobs, GError **error); /* recovers leases of a crash */
 void run_service_free(struct run_service *service);
-/* After a commit that queued runs: hands them to waiting leases. Loop thread. */
+/* After a commit that inserted or queued runs: hands them to waiting leases and tells the feed. Loop thread. */
 void run_queue_kick(struct jobs *jobs);
 
 /* API. POST /runs {"runbook","params","reason"}; Idempotency-Key arrives as request.idempotency_key. */
@@ -36,7 +39,9 @@ void run_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_d
 void run_cancel(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_rerun(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_resolve(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg); /* step, as, reason */
-/* Stored events after request.after (a number) for the log: {"items":[event…],"next":n,"ended":bool}. Event shapes: docs/design/wire.md. */
+/* Stored events after request.after (a number) for the log, at most request.limit (default 1000):
+ * {"items":[{"n","attempt","seq","at","kind","step",…}],"next":n,"ended":bool}. Event shapes: docs/design/wire.md; the server's own
+ * have seq null. The feed publishes the same objects, with "run", on "run:ID", "incident:ID" and "all". */
 void run_log(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 
 /* Runner protocol (docs/design/wire.md), ROLE_RUNNER only. run_lease answers when there is work or after LEASE_POLL_MS

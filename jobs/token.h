@@ -16,6 +16,10 @@ char *token_create(struct store *store, const char *name, enum role role, int64_
 /* Looks a bearer token up in an in-memory table of hashes that follows the store. NULL when unknown, expired or revoked.
  * The actor's strings live until the next call on this thread. */
 struct token_service;
+struct token_service *token_service_new(struct jobs *jobs, GError **error);
+void token_service_free(struct token_service *service);
+/* Reads the table again (another process may have made a token), at most once a second; done comes on the loop. Before a 401. */
+void token_refresh(struct jobs *jobs, void (*done)(void *arg), void *arg);
 const struct actor *token_actor(struct jobs *jobs, const char *bearer);
 void token_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void token_create_request(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
