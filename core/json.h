@@ -22,7 +22,8 @@ char *json_text_pretty(const json_t *value);
 /* A string value of arbitrary bytes: invalid UTF-8 becomes U+FFFD, NUL is kept as \u0000. */
 json_t *json_text_value(const char *bytes, size_t length);
 
-/* Walks dotted object keys from value: json_path(event, "event.data.service.summary"). Borrowed; NULL when absent or null. */
+/* Walks dotted object keys from value: json_path(event, "event.data.service.summary"). A key may hold dots
+ * itself: "labels.app.kubernetes.io/name" finds labels → "app.kubernetes.io/name". Borrowed; NULL when absent or null. */
 json_t *json_path(const json_t *value, const char *path);
 /* The string at a path, or NULL when absent or not a string. Borrowed. */
 const char *json_path_string(const json_t *value, const char *path);

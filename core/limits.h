@@ -30,6 +30,10 @@
 #define LIMIT_RUN_OUTPUT_BYTES (64 * 1024 * 1024) /* stored output of one run, all steps */
 #define LIMIT_OUTPUT_CHUNK_BYTES (32 * 1024)  /* one output event */
 #define LIMIT_EVENTS_IN_FLIGHT 1024           /* unacknowledged events of a run before its step waits */
+/* One value in a log line: enough to recognise it; the whole text is elsewhere. */
+#define LIMIT_LOG_VALUE_BYTES 2048
+/* A key, token or certificate; a larger file is the wrong file. */
+#define LIMIT_SECRET_BYTES (64 * 1024)
 #define LIMIT_TITLE_CHARS 512
 #define LIMIT_ALERTS_PER_INCIDENT 2000
 #define LIMIT_LABELS_PER_ALERT 200

@@ -40,6 +40,7 @@ void loop_timer_free(struct loop_timer *timer);
 enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };
 struct loop_poll;
 struct loop_poll *loop_poll_new(struct loop *loop, int fd, void (*fn)(void *arg, int events), void *arg);
+/* ^ NULL with errno set when the descriptor cannot be watched: EPERM for a regular file. */
 void loop_poll_set(struct loop_poll *poll, int events); /* 0 = stop watching; errors arrive as READ|WRITE */
 void loop_poll_free(struct loop_poll *poll);
 
@@ -50,7 +51,7 @@ void loop_signal_free(struct loop_signal *sig);
 /* Child processes. stdin/stdout/stderr: a descriptor to inherit, or LOOP_FD_NULL for /dev/null. Children of this loop
  * get no other descriptor. env NULL = inherit, else a NULL-terminated list "K=V". die_with_parent sets PR_SET_PDEATHSIG to
  * SIGKILL. on_exit comes exactly once (unless freed first): status is the exit code, or -1 with term_signal set.
- * loop_child_free() on a living child leaves the process to init: kill first. */
+ * loop_child_free() on a living child lets it live on, unwatched: kill first. */
 enum { LOOP_FD_NULL = -1 };
 struct loop_child_options {
     const char *const *argv;

@@ -23,7 +23,8 @@ void op_unref(struct op *op);
 typedef void (*op_cancel_fn)(void *arg, int code);
 void op_on_cancel(struct op *op, op_cancel_fn cancel, void *arg);
 
-/* Ends the op: takes `result` and `error` (either may be NULL). Dropped (and freed) when the op has ended. */
+/* Ends the op: takes `result` and `error` (either may be NULL). Dropped (and freed) when the op has ended. References are
+ * untouched: the machinery calls op_unref() for its own after op_done(). */
 void op_done(struct op *op, json_t *result, GError *error);
 
 /* Asks the machinery to stop; done still comes, once. Without a cancel function the op ends at once with `code`. */
