@@ -26,16 +26,20 @@ enum store_sql {
     SQL_COUNT
 };
 
-/* Opens DATA/hikeshi.db (created 0600, WAL), applies migrations, prepares every statement: a typo fails here. */
+/* Opens DATA/hikeshi.db (created 0600, WAL), applies migrations, prepares every statement: a typo fails here. One process
+ * serves a folder: a second one gets ERROR_CONFLICT. `loop` NULL is for the command line beside a server: no threads, no lock,
+ * only store_sync(); the schema is then only changed when nobody serves. */
 struct store *store_open(struct loop *loop, const char *data_folder, GError **error);
-/* Finishes queued writes, then closes. Done callbacks still pending are run before it returns. */
+/* Finishes queued writes, then closes. Done callbacks still pending are run before it returns; what they queue is refused
+ * with ERROR_UNAVAILABLE. Loop thread. */
 void store_close(struct store *store);
 
 typedef bool (*store_job_fn)(struct store_tx *tx, void *arg, GError **error);
 typedef void (*store_done_fn)(void *arg, const GError *error);
 
 enum store_priority { STORE_INTAKE, STORE_NORMAL, STORE_BACKGROUND };
-/* Queues a write. Loop thread. When more than 10,000 jobs wait, done comes with ERROR_BUSY. */
+/* Queues a write. Loop thread. `done` (may be NULL) comes exactly once, later, on the loop. When more than 10,000 jobs wait,
+ * it comes with ERROR_BUSY. A job that fails is rolled back alone; done then gets the job's error. */
 void store_write(struct store *store, enum store_priority priority, store_job_fn job, store_done_fn done, void *arg);
 /* Queues a read. Loop thread. Ended with ERROR_TIMEOUT after 5 s. */
 void store_read(struct store *store, store_job_fn job, store_done_fn done, void *arg);
@@ -43,15 +47,17 @@ void store_read(struct store *store, store_job_fn job, store_done_fn done, void 
 bool store_sync(struct store *store, store_job_fn job, void *arg, GError **error);
 
 /* Binding: `types` has one letter a parameter: s text (NULL = SQL NULL), i int64, d double, b bool,
- * j json_t* (stored as canonical text, NULL = SQL NULL), B (const void*, size_t) blob, n NULL (takes no argument). */
+ * j json_t* (stored as canonical text, NULL = SQL NULL), B (const void*, size_t) blob, n NULL (takes no argument).
+ * Integer literals need a cast: (int64_t)0. Texts are not copied: they live until the call returns.
+ * Errors: ERROR_CONFLICT for a broken constraint, ERROR_TIMEOUT for an interrupted read, else ERROR_STORE. */
 /* Runs a statement that returns no row; *ret_changes may be NULL. */
 bool store_exec(struct store_tx *tx, enum store_sql sql, int64_t *ret_changes, GError **error, const char *types, ...);
 /* Runs a query: fn for each row until it returns false. */
 struct store_row;
 bool store_query(struct store_tx *tx, enum store_sql sql, bool (*fn)(struct store_row *row, void *arg), void *arg, GError **error,
                  const char *types, ...);
-/* The first row as a JSON object by column name (columns named *_json are parsed, *_bool become booleans; blobs as text
- * with U+FFFD), or NULL with *ret_found false. Caller owns. */
+/* The first row as a JSON object keyed by the full column name (the values of columns named *_json are parsed, those of
+ * *_bool become booleans, SQL NULL becomes null; blobs are text with U+FFFD). *ret_row is NULL when there is no row. Caller owns. */
 bool store_get(struct store_tx *tx, enum store_sql sql, json_t **ret_row, GError **error, const char *types, ...);
 /* All rows as a JSON array of such objects. */
 bool store_list(struct store_tx *tx, enum store_sql sql, json_t **ret_rows, GError **error, const char *types, ...);
