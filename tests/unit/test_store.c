@@ -115,25 +115,96 @@ static void run_until(struct loop *loop, const int *left)
         loop_step(loop);
 }
 
+/* Holds the store thread until the test has queued everything, so that all jobs meet in one group. */
+struct gate {
+    GMutex mutex;
+    GCond cond;
+    bool open;
+};
+
+static bool gate_job(struct store_tx *tx, void *arg, GError **error)
+{
+    (void)tx;
+    (void)error;
+    struct gate *gate = arg;
+    g_mutex_lock(&gate->mutex);
+    while (!gate->open)
+        g_cond_wait(&gate->cond, &gate->mutex);
+    g_mutex_unlock(&gate->mutex);
+    return true;
+}
+
+static void gate_open(struct gate *gate)
+{
+    g_mutex_lock(&gate->mutex);
+    gate->open = true;
+    g_cond_signal(&gate->cond);
+    g_mutex_unlock(&gate->mutex);
+}
+
 static void commits_many_at_once(void **state)
 {
     struct fixture *f = *state;
     int left = 300;
     struct write writes[300] = {0};
     char keys[300][16];
+    struct gate gate = {0};
+    store_write(f->store, STORE_INTAKE, gate_job, NULL, &gate);
     for (int i = 0; i < 300; i++) {
         g_snprintf(keys[i], sizeof keys[i], "key-%d", i);
         writes[i] = (struct write){.key = keys[i], .left = &left};
-        store_write(f->store, (enum store_priority)(i % 3), write_job, on_written, &writes[i]);
+        store_write(f->store, i % 2 ? STORE_INTAKE : STORE_NORMAL, write_job, on_written, &writes[i]);
     }
+    gate_open(&gate);
     run_until(f->loop, &left);
+    g_autoptr(json_t) stats = store_stats(f->store);
+    assert_int_equal(json_get_integer(stats, "writes_committed", 0), 301);
+    assert_true(json_get_integer(stats, "transactions", 999) <
+                100); /* a group ends after 20 ms, on a slow machine too */
+    assert_int_equal(json_get_integer(stats, "retries", -1), 0);
     for (int i = 0; i < 300; i++) {
         assert_int_equal(writes[i].code, -1);
         assert_true(stored(f->store, keys[i]));
     }
-    g_autoptr(json_t) stats = store_stats(f->store);
-    assert_true(json_get_integer(stats, "transactions", 0) < 300 + 300); /* the 300 look-ups above are single */
-    assert_int_equal(json_get_integer(stats, "retries", -1), 0);
+}
+
+/* Notes the order in which jobs ran. */
+struct turn {
+    GString *order;
+    char letter;
+    int *left;
+};
+
+static bool turn_job(struct store_tx *tx, void *arg, GError **error)
+{
+    (void)tx;
+    (void)error;
+    struct turn *turn = arg;
+    g_string_append_c(turn->order, turn->letter);
+    return true;
+}
+
+static void on_turn(void *arg, const GError *error)
+{
+    assert_null(error);
+    (*((struct turn *)arg)->left)--;
+}
+
+static void intake_goes_before_everything_else(void **state)
+{
+    struct fixture *f = *state;
+    g_autoptr(GString) order = g_string_new(NULL);
+    int left = 6;
+    struct gate gate = {0};
+    struct turn turns[] = {{order, 'b', &left}, {order, 'n', &left}, {order, 'i', &left},
+                           {order, 'B', &left}, {order, 'N', &left}, {order, 'I', &left}};
+    const enum store_priority priorities[] = {STORE_BACKGROUND, STORE_NORMAL, STORE_INTAKE};
+    store_write(f->store, STORE_INTAKE, gate_job, NULL, &gate);
+    for (size_t i = 0; i < G_N_ELEMENTS(turns); i++)
+        store_write(f->store, priorities[i % 3], turn_job, on_turn, &turns[i]);
+    gate_open(&gate);
+    run_until(f->loop, &left);
+    assert_string_equal(order->str, "iInNbB");
 }
 
 static void one_failing_job_hurts_no_other(void **state)
@@ -169,33 +240,6 @@ static bool unlimited_job(struct store_tx *tx, void *arg, GError **error)
 {
     (void)arg;
     return store_run_sql(tx, "PRAGMA max_page_count=1000000", error);
-}
-
-/* Holds the store thread until the test has queued everything, so that all jobs meet in one group. */
-struct gate {
-    GMutex mutex;
-    GCond cond;
-    bool open;
-};
-
-static bool gate_job(struct store_tx *tx, void *arg, GError **error)
-{
-    (void)tx;
-    (void)error;
-    struct gate *gate = arg;
-    g_mutex_lock(&gate->mutex);
-    while (!gate->open)
-        g_cond_wait(&gate->cond, &gate->mutex);
-    g_mutex_unlock(&gate->mutex);
-    return true;
-}
-
-static void gate_open(struct gate *gate)
-{
-    g_mutex_lock(&gate->mutex);
-    gate->open = true;
-    g_cond_signal(&gate->cond);
-    g_mutex_unlock(&gate->mutex);
 }
 
 static void a_full_disk_gives_no_false_success(void **state)
@@ -453,6 +497,7 @@ int main(void)
     crypto_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(commits_many_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(intake_goes_before_everything_else, setup, teardown),
         cmocka_unit_test_setup_teardown(one_failing_job_hurts_no_other, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_gives_no_false_success, setup, teardown),
         cmocka_unit_test_setup_teardown(a_job_that_ignores_a_lost_transaction_is_not_believed, setup, teardown),
