@@ -1,9 +1,11 @@
-/* lua_run: the Lua side of one active run: a thread of its own, a sandboxed state with a memory ceiling, tasks (coroutines).
+/* lua_run: the Lua side of one active run: a thread of its own, a sandboxed state with a memory ceiling, tasks
+ * (coroutines).
  *
- * User code never runs on the loop. A binding that needs the world calls a service: the task is suspended, the loop starts the
- * service's op, and the task is resumed with its result by (id, generation); stale results are dropped. Deadline and cancel set
- * a hook from a signal to the thread; the hook yields and the scheduler unwinds, so `pcall` cannot swallow it. A thread that
- * does not come back within LUA_STUCK_MS is abandoned: the step ends with ERROR_STUCK and lua_run_stuck() says so. */
+ * User code never runs on the loop. A binding that needs the world calls a service: the task is suspended, the loop
+ * starts the service's op, and the task is resumed with its result by (id, generation); stale results are dropped.
+ * Deadline and cancel set a hook from a signal to the thread; the hook yields and the scheduler unwinds, so `pcall`
+ * cannot swallow it. A thread that does not come back within LUA_STUCK_MS is abandoned: the step ends with ERROR_STUCK
+ * and lua_run_stuck() says so. */
 #ifndef LUA_LUA_RUN_H
 #define LUA_LUA_RUN_H
 
@@ -15,8 +17,9 @@
 
 #define LUA_STUCK_MS 3000
 
-/* What the runner provides: starts service `name` ("ssh.run", "sleep", "note", …; the table is in lua/services.def) with `args` (a
- * borrowed JSON object) and ends `op` with the result. On the loop. Unknown names end the op with ERROR_UNSUPPORTED. */
+/* What the runner provides: starts service `name` ("ssh.run", "sleep", "note", …; the table is in lua/services.def)
+ * with `args` (a borrowed JSON object) and ends `op` with the result. On the loop. Unknown names end the op with
+ * ERROR_UNSUPPORTED. */
 typedef void (*lua_service_fn)(void *arg, const char *name, json_t *args, struct op *op);
 
 struct lua_run_options {
@@ -35,19 +38,27 @@ struct lua_step {
     int line;         /* of the first line of text in the file: errors say runbooks/disk.md:31 */
     const char *text; /* source text; bytecode is refused */
     json_t *data;     /* in: the kept table; borrowed */
-    json_t *steps;    /* results of earlier steps, read-only: {ID: {"result", "hosts": {NAME: {"stdout",…}}}}; borrowed */
+    json_t *steps; /* results of earlier steps, read-only: {ID: {"result", "hosts": {NAME: {"stdout",…}}}}; borrowed */
     json_t *approval; /* {"inputs","decisions"} or NULL */
     int64_t timeout_ms;
     int64_t grace_ms; /* for defer functions after failure, cancel or time-out */
 };
 
 /* How a step ended. */
-enum lua_result { LUA_RESULT_OK, LUA_RESULT_FAILED, LUA_RESULT_SKIPPED, LUA_RESULT_FINISHED, LUA_RESULT_CANCELLED, LUA_RESULT_TIMED_OUT };
+enum lua_result {
+    LUA_RESULT_OK,
+    LUA_RESULT_FAILED,
+    LUA_RESULT_SKIPPED,
+    LUA_RESULT_FINISHED,
+    LUA_RESULT_CANCELLED,
+    LUA_RESULT_TIMED_OUT
+};
 struct lua_outcome {
     enum lua_result result;
     char *message; /* of finish/skip, or NULL */
     json_t *data;  /* the table after the step (also after a failure: what the last checkpoint had) */
-    /* {"code","message","host","file","line","result"} or NULL. code is an errors.def code. For LUA_RESULT_FAILED and after. */
+    /* {"code","message","host","file","line","result"} or NULL. code is an errors.def code. For LUA_RESULT_FAILED and
+     * after. */
     json_t *error;
 };
 
@@ -56,12 +67,13 @@ struct lua_run;
 struct lua_run *lua_run_new(const struct lua_run_options *options, GError **error);
 
 /* Runs one step in a fresh environment; done comes once, on the loop; the outcome is borrowed. One step at a time. */
-void lua_run_step(struct lua_run *run, const struct lua_step *step, void (*done)(void *arg, const struct lua_outcome *outcome), void *arg);
+void lua_run_step(struct lua_run *run, const struct lua_step *step,
+                  void (*done)(void *arg, const struct lua_outcome *outcome), void *arg);
 /* Evaluates a `when` expression with the same globals. done: truthiness in *value, or error. */
 void lua_run_when(struct lua_run *run, const struct lua_step *step, const char *expression,
                   void (*done)(void *arg, bool value, const GError *error), void *arg);
-/* Interrupts the step under way: its service ops are cancelled, its tasks unwound, its defer functions run within grace, then
- * done comes with LUA_RESULT_CANCELLED or LUA_RESULT_TIMED_OUT. code: ERROR_CANCELLED or ERROR_TIMEOUT. */
+/* Interrupts the step under way: its service ops are cancelled, its tasks unwound, its defer functions run within
+ * grace, then done comes with LUA_RESULT_CANCELLED or LUA_RESULT_TIMED_OUT. code: ERROR_CANCELLED or ERROR_TIMEOUT. */
 void lua_run_interrupt(struct lua_run *run, int code);
 bool lua_run_stuck(const struct lua_run *run);
 /* Ends the thread (an abandoned one is left behind, counted by lua_run_abandoned()). No callback comes after. */
