@@ -1,8 +1,10 @@
 /* yaml: the only adapter of libfyaml. Parses a bounded YAML text into a plain tree that knows where each node stands.
  *
- * YAML 1.2 core schema for plain scalars (null, true/false, integers, floats); quoted scalars are strings. Duplicate keys,
- * depth over LIMIT_YAML_DEPTH, more than LIMIT_YAML_NODES nodes (aliases count for what they expand to) and custom tags are
- * errors: ERROR_PARSE "FILE:LINE:COL: …". Merge keys (<<) are expanded. Anchors and aliases work. */
+ * YAML 1.2 core schema for plain scalars (null, true/false, integers, floats); quoted scalars are strings. Duplicate
+ * keys, depth over LIMIT_YAML_DEPTH, more than LIMIT_YAML_NODES nodes (aliases count for what they expand to) and
+ * custom tags are errors, and so are keys that are no scalars and NUL characters: ERROR_PARSE "FILE:LINE:COL: …". Merge
+ * keys (<<) are expanded. Anchors and aliases work: aliases share the anchor's node, so a node may be met more than
+ * once on a walk. */
 #ifndef CORE_YAML_H
 #define CORE_YAML_H
 
@@ -17,24 +19,25 @@ enum yaml_kind { YAML_NULL, YAML_BOOL, YAML_INTEGER, YAML_FLOAT, YAML_STRING, YA
 struct yaml_node {
     enum yaml_kind kind;
     int line, column;
-    const char *text; /* scalars: the scalar's text, UTF-8, NUL-terminated */
+    const char *text; /* scalars: the scalar's text ("" for lists and maps), UTF-8, NUL-terminated */
     size_t text_length;
     bool boolean;
     int64_t integer;
-    double number;              /* also set for integers */
-    size_t count;               /* lists and maps */
-    struct yaml_node **items;   /* list items, or map values */
-    struct yaml_node **keys;    /* maps: scalar nodes, same order as items */
+    double number;            /* also set for integers */
+    size_t count;             /* lists and maps */
+    struct yaml_node **items; /* list items, or map values */
+    struct yaml_node **keys;  /* maps: scalar nodes, same order as items */
 };
 
 struct yaml_document; /* owns its nodes */
 
-/* Parses the first document. `file` names it in messages; `line_offset` is added to every line (front matter). An empty
- * text gives a document whose root is YAML_NULL. */
+/* Parses a text of one document; a second one is an error. `file` names it in messages; `line_offset` is added to every
+ * line (front matter). An empty text gives a document whose root is YAML_NULL. */
 struct yaml_document *yaml_parse(const char *text, size_t length, const char *file, int line_offset, GError **error);
-/* All documents of a multi-document stream: GPtrArray of struct yaml_document* (freed with it). Stops at the first error:
- * the documents before it are returned in *ret_before_error when that is not NULL. */
-GPtrArray *yaml_parse_all(const char *text, size_t length, const char *file, GPtrArray **ret_before_error, GError **error);
+/* All documents of a multi-document stream: GPtrArray of struct yaml_document* (freed with it). Stops at the first
+ * error: the documents before it are returned in *ret_before_error when that is not NULL. */
+GPtrArray *yaml_parse_all(const char *text, size_t length, const char *file, GPtrArray **ret_before_error,
+                          GError **error);
 const struct yaml_node *yaml_root(const struct yaml_document *document);
 typedef struct yaml_document yaml_document;
 void yaml_document_free(struct yaml_document *document);
@@ -47,7 +50,7 @@ json_t *yaml_to_json(const struct yaml_node *node);
 const char *yaml_kind_name(enum yaml_kind kind); /* "string", "list", … for messages */
 
 #define yaml_foreach(map, i, key, value)                                                                               \
-    for (size_t i = 0; i < (map)->count && ((key) = (map)->keys ? (map)->keys[i] : NULL, (value) = (map)->items[i], true); \
-         i++)
+    for (size_t i = 0;                                                                                                 \
+         i < (map)->count && ((key) = (map)->keys ? (map)->keys[i] : NULL, (value) = (map)->items[i], true); i++)
 
 #endif
