@@ -352,7 +352,7 @@ static void read_flag(struct reading *reading, const char *flag)
 
 struct config *config_load(const char *path, const char *const *flags, GError **error)
 {
-    g_autoptr(config) config = g_new0(struct config, 1);
+    g_autoptr(config_t) config = g_new0(struct config, 1);
     struct reading reading = {config, g_string_new(NULL)};
     read_defaults(&reading);
     read_file(&reading, path);

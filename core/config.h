@@ -27,8 +27,9 @@ char *config_env_name(const struct config_key *key);  /* "HIKESHI_LOG_LEVEL"; g_
 
 struct config;
 
-/* Reads `path` (NULL: ./hikeshi.yaml when it exists), then the environment, then `flags` ("listen=127.0.0.1:0", …, a
- * key or its flag name, "no_runner" alone = true; NULL-terminated, may be NULL). Every problem is reported at once in the error's message, one a line. ERROR_CONFIG. */
+/* Reads `path` (NULL: ./hikeshi.yaml when it exists), then the environment, then `flags`: "listen=127.0.0.1:0", … (a key or
+ * its flag name; "no_runner" alone = true; NULL-terminated, may be NULL). Every problem is reported at once in the error's
+ * message, one a line. ERROR_CONFIG. */
 struct config *config_load(const char *path, const char *const *flags, GError **error);
 void config_free(struct config *config);
 const char *config_file(const struct config *config); /* the file read, or "(defaults)" */
