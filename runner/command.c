@@ -1,0 +1,273 @@
+/* command: see command.h. The order is the point: the `command` event is acknowledged (and with it the step's start) before a
+ * byte goes to the host, so that a crash at any moment leaves a record of what may have run. */
+#include "runner/command.h"
+
+#include "core/errors.h"
+#include "core/limits.h"
+#include "runner/output.h"
+
+#include <string.h>
+
+/* The intent shows what runs; more than this of it says nothing more to a reader. */
+#define COMMAND_SHOWN_BYTES (32 * 1024)
+
+struct command {
+    struct exec *exec;
+    GList link; /* in exec->commands */
+    struct op *op;      /* the caller's */
+    struct op *running; /* ssh_run's, once sent */
+    struct journal_wait *wait;
+    struct output output;
+    const json_t *host;
+    json_t *argv, *options;
+    char *script, *shell, *marker;
+    size_t script_length;
+    int64_t started_ms;
+};
+
+static void command_free(struct command *command)
+{
+    g_queue_unlink(&command->exec->commands, &command->link);
+    journal_wait_cancel(command->wait);
+    output_clear(&command->output);
+    op_on_cancel(command->op, NULL, NULL);
+    op_unref(command->op);
+    if (command->running)
+        op_unref(command->running);
+    json_decref(command->argv);
+    json_decref(command->options);
+    g_free(command->script);
+    g_free(command->shell);
+    g_free(command->marker);
+    g_free(command);
+}
+
+static const char *command_host_name(const struct command *command)
+{
+    return json_get_string(command->host, "name", "");
+}
+
+static bool command_checked(const struct command *command)
+{
+    return json_get_bool(command->options, "check", true);
+}
+
+/* ---- the end ---- */
+
+static GError *command_exit_error(const struct command *command, const json_t *result)
+{
+    const char *signal_name = json_get_string(result, "signal", NULL);
+    json_int_t code = json_get_integer(result, "code", -1);
+
+    if (signal_name)
+        return g_error_new(HIKESHI_ERROR, ERROR_SIGNAL, "the command on %s was ended by signal %s", command_host_name(command),
+                           signal_name);
+    if (code != 0)
+        return g_error_new(HIKESHI_ERROR, ERROR_EXIT, "exit code %" JSON_INTEGER_FORMAT " on %s", code,
+                           command_host_name(command));
+    return NULL;
+}
+
+/* How an error of ssh_run reads in a `host` event. */
+static const char *command_result_name(const struct command *command, const GError *error)
+{
+    switch (errors_of(error)) {
+    case ERROR_TIMEOUT:
+        return "timed_out";
+    case ERROR_CANCELLED:
+        return "cancelled";
+    case ERROR_LOST:
+        return json_get_bool(command->exec->step, "idempotent", false) ? "failed" : "unknown";
+    default:
+        return "failed";
+    }
+}
+
+/* ssh.h: the message of a stopped command says whether that was confirmed. */
+static json_t *command_stopped(const GError *error)
+{
+    if (!error)
+        return json_null();
+    if (strstr(error->message, "could not confirm that it stopped"))
+        return json_false();
+    return strstr(error->message, "; stopped on ") ? json_true() : json_null();
+}
+
+static void command_tell_end(struct command *command, const json_t *result, const GError *error)
+{
+    json_t *event = exec_event(command->exec);
+    json_t *code = json_object_get(result, "code");
+
+    json_set_string(event, "host", command_host_name(command));
+    json_set_string(event, "result", error ? command_result_name(command, error) : "ok");
+    json_object_set_new(event, "code", code ? json_incref(code) : json_null());
+    json_object_set_new(event, "error", error ? exec_error_json(error, command_host_name(command)) : json_null());
+    json_object_set_new(event, "duration_ms",
+                        json_integer((json_int_t)loop_now_ms(command->exec->options.loop) - command->started_ms));
+    json_object_set_new(event, "stopped", command_stopped(error));
+    journal_add(command->exec->journal, "host", event);
+}
+
+static void command_end(struct command *command, json_t *result, const GError *error)
+{
+    g_autoptr(GError) failure = error ? g_error_copy(error) : NULL;
+    struct op *op = op_ref(command->op);
+
+    if (!failure && command_checked(command))
+        failure = command_exit_error(command, result);
+    output_finish(&command->output);
+    command_tell_end(command, result, failure);
+    command_free(command);
+    op_done(op, json_incref(result), g_steal_pointer(&failure));
+    op_unref(op);
+}
+
+static void command_ran(void *arg, json_t *result, const GError *error)
+{
+    command_end(arg, result, error);
+}
+
+/* ---- on the way ---- */
+
+static void command_output(void *arg, const char *stream, const char *bytes, size_t length)
+{
+    struct command *command = arg;
+
+    output_add(&command->output, stream, bytes, length);
+}
+
+static const char *command_sudo(const struct command *command)
+{
+    const json_t *sudo = json_object_get(command->options, "sudo");
+
+    return json_is_true(sudo) ? "root" : json_string_value(sudo);
+}
+
+static void command_send(void *arg)
+{
+    struct command *command = arg;
+    const json_t *options = command->options;
+    const json_t *input = json_object_get(options, "stdin");
+    struct ssh_command request = {
+        .host = command->host,
+        .inventory = json_object_get(command->exec->options.job, "inventory"),
+        .argv = command->argv,
+        .script = command->script,
+        .script_length = command->script_length,
+        .shell = command->shell,
+        .stdin_bytes = json_string_value(input),
+        .stdin_length = json_string_length(input),
+        .env = json_object_get(options, "env"),
+        .cwd = json_get_string(options, "cwd", NULL),
+        .sudo = command_sudo(command),
+        .pty = json_get_bool(options, "pty", false),
+        .timeout_ms = json_get_integer(options, "timeout_ms", 0),
+        .max_output = (size_t)MAX(0, json_get_integer(options, "max_output", 0)),
+        .marker = command->marker,
+        .on_output = command_output,
+        .arg = command,
+    };
+
+    command->wait = NULL;
+    command->running = op_new(command_ran, command);
+    /* ssh_run may end the op before it returns, which frees the command. */
+    struct op *running = op_ref(command->running);
+    ssh_run(command->exec->options.ssh, &request, running);
+    op_unref(running);
+}
+
+static void command_cancel(void *arg, int code)
+{
+    struct command *command = arg;
+
+    if (command->running) {
+        op_cancel(command->running, code);
+        return;
+    }
+    g_autoptr(GError) error = g_error_new(HIKESHI_ERROR, code, "the command was not sent to %s: %s", command_host_name(command),
+                                          code == ERROR_TIMEOUT ? "the time is over" : "cancelled");
+    command_end(command, NULL, error);
+}
+
+/* ---- the start ---- */
+
+static json_t *shown_words(const json_t *argv)
+{
+    json_t *words = json_array();
+    size_t i;
+    json_t *word;
+
+    json_array_foreach(argv, i, word)
+        json_array_append_new(words, json_text_value(json_string_value(word), json_string_length(word)));
+    return words;
+}
+
+static size_t words_bytes(const json_t *argv)
+{
+    size_t total = 0, i;
+    json_t *word;
+
+    json_array_foreach(argv, i, word)
+        total += json_string_length(word);
+    return total;
+}
+
+static int64_t command_tell_intent(struct command *command)
+{
+    json_t *event = exec_event(command->exec);
+
+    json_set_string(event, "host", command_host_name(command));
+    if (command->argv)
+        json_object_set_new(event, "argv", shown_words(command->argv));
+    else
+        json_object_set_new(event, "script",
+                            json_text_value(command->script, MIN(command->script_length, COMMAND_SHOWN_BYTES)));
+    json_set_string(event, "sudo", command_sudo(command));
+    json_set_string(event, "marker", command->marker);
+    return journal_add(command->exec->journal, "command", event);
+}
+
+static char *command_marker(const struct exec *exec)
+{
+    const json_t *job = exec->options.job;
+
+    return g_strdup_printf("%s.%" JSON_INTEGER_FORMAT ".%" G_GINT64_FORMAT, json_get_string(job, "run", "run"),
+                           json_get_integer(job, "attempt", 1), journal_last(exec->journal) + 1);
+}
+
+void command_start(struct exec *exec, const struct command_request *request, struct op *op)
+{
+    if (words_bytes(request->argv) > COMMAND_SHOWN_BYTES) {
+        op_done(op, NULL, g_error_new(HIKESHI_ERROR, ERROR_TOO_LARGE, "the words of a command are over 32 KiB: use stdin"));
+        return;
+    }
+    struct command *command = g_new0(struct command, 1);
+    *command = (struct command){
+        .exec = exec,
+        .link = {.data = command},
+        .op = op_ref(op),
+        .host = request->host,
+        .argv = json_incref(request->argv),
+        .options = json_incref(request->options),
+        .script = g_memdup2(request->script, request->script_length),
+        .script_length = request->script_length,
+        .shell = g_strdup(request->shell),
+        .marker = command_marker(exec),
+        .started_ms = (int64_t)loop_now_ms(exec->options.loop),
+    };
+    g_queue_push_tail_link(&exec->commands, &command->link);
+    output_init(&command->output, exec, command_host_name(command));
+    op_on_cancel(op, command_cancel, command);
+    command->wait = journal_wait(exec->journal, command_tell_intent(command), command_send, command);
+}
+
+void command_abandon_all(struct exec *exec)
+{
+    struct command *command;
+
+    while ((command = g_queue_peek_head(&exec->commands))) {
+        if (command->running)
+            op_abandon(command->running);
+        command_free(command);
+    }
+}

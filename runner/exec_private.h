@@ -1,0 +1,83 @@
+/* exec_private: what the files of the executor share: exec.c (order of steps), exec_lua.c and exec_shell.c (what runs one
+ * step), command.c (one remote command), output.c, services.c. Nobody else includes it. */
+#ifndef RUNNER_EXEC_PRIVATE_H
+#define RUNNER_EXEC_PRIVATE_H
+
+#include "core/json.h"
+#include "core/loop.h"
+#include "core/op.h"
+#include "lua/lua_run.h"
+#include "runner/exec.h"
+#include "runner/hosts.h"
+#include "runner/journal.h"
+#include "runner/plan.h"
+
+/* Where the run stands in this process. */
+enum phase {
+    PHASE_IDLE,     /* between steps */
+    PHASE_WHEN,     /* a `when` expression is evaluated */
+    PHASE_RUNNING,  /* a step's code runs */
+    PHASE_RETRYING, /* retry_delay */
+    PHASE_OVER,     /* nothing follows but finished() */
+    PHASE_COUNT
+};
+
+struct shell_step;
+
+struct exec {
+    struct exec_options options;
+    struct journal *journal;
+    struct hosts hosts;
+    struct plan plan;
+    struct lua_run *lua; /* from the first step that needs it */
+    GQueue commands;     /* struct command: remote commands under way */
+    json_t *data;        /* what the steps pass on, as last committed */
+    json_t *results;     /* {ID: {"result","hosts"}} of the steps that ended, for later ones */
+    enum phase phase;
+    enum plan_stop stop;
+    const char *cancel_reason; /* interned */
+    bool finish_told;
+
+    ssize_t current;    /* index of the step under way, or -1 */
+    const json_t *step; /* and the step */
+    int64_t try_number, tries_left;
+    int64_t step_started_ms;
+    struct shell_step *shell;
+    char *finish_message;
+
+    struct loop_timer *kick;     /* one turn of the state machine */
+    struct loop_timer *deadline; /* of the run; after a stop, of the always steps */
+    struct loop_timer *delay;    /* retry_delay */
+    size_t output_bytes;         /* stored so far */
+};
+
+/* How one try of a step ended; whoever runs it fills it. */
+struct step_outcome {
+    enum step_result result;
+    bool finish;         /* finish(): skip the rest */
+    const char *message; /* or NULL */
+    json_t *data;        /* or NULL: unchanged. All borrowed */
+    json_t *error;       /* {"code","message","host","file","line"} or NULL */
+    json_t *output;      /* {"hosts":{…}} or NULL */
+};
+/* Called once for each start(), from the loop. */
+void exec_step_ended(struct exec *exec, const struct step_outcome *outcome);
+
+/* A new event that belongs to the step under way. */
+json_t *exec_event(const struct exec *exec);
+json_t *exec_error_json(const GError *error, const char *host);
+const char *exec_step_id(const struct exec *exec);
+
+/* What runs a step, by language. */
+void exec_lua_start(struct exec *exec);
+void exec_lua_interrupt(struct exec *exec, int code);
+void exec_lua_when(struct exec *exec, const char *expression, void (*done)(void *arg, bool value, const GError *error));
+void exec_shell_start(struct exec *exec);
+void exec_shell_interrupt(struct exec *exec, int code);
+void exec_shell_free(struct shell_step *shell);
+
+/* services.c: the world as Lua sees it; lua_service_fn with the exec as arg. */
+void services_call(void *exec, const char *name, json_t *args, struct op *op);
+const char *services_name(size_t index); /* NULL after the last */
+
+#endif
