@@ -28,6 +28,7 @@
 #define LIMIT_LUA_SUBJECT_BYTES (1024 * 1024)
 #define LIMIT_OUTPUT_BYTES (1024 * 1024)      /* default a stream a host; the step's max_output may lower it */
 #define LIMIT_RUN_OUTPUT_BYTES (64 * 1024 * 1024) /* stored output of one run, all steps */
+#define LIMIT_STEP_OUTPUT_BYTES (512 * 1024) /* of a shell step, kept for steps.ID of later steps; shared by its hosts */
 #define LIMIT_OUTPUT_CHUNK_BYTES (32 * 1024)  /* one output event */
 #define LIMIT_EVENTS_IN_FLIGHT 1024           /* unacknowledged events of a run before its step waits */
 /* One value in a log line: enough to recognise it; the whole text is elsewhere. */

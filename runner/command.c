@@ -1,5 +1,5 @@
-/* command: see command.h. The order is the point: the `command` event is acknowledged (and with it the step's start) before a
- * byte goes to the host, so that a crash at any moment leaves a record of what may have run. */
+/* command: see command.h. The order is the point: the `command` event is acknowledged (and with it the step's start)
+ * before a byte goes to the host, so that a crash at any moment leaves a record of what may have run. */
 #include "runner/command.h"
 
 #include "core/errors.h"
@@ -13,7 +13,7 @@
 
 struct command {
     struct exec *exec;
-    GList link; /* in exec->commands */
+    GList link;         /* in exec->commands */
     struct op *op;      /* the caller's */
     struct op *running; /* ssh_run's, once sent */
     struct journal_wait *wait;
@@ -60,8 +60,8 @@ static GError *command_exit_error(const struct command *command, const json_t *r
     json_int_t code = json_get_integer(result, "code", -1);
 
     if (signal_name)
-        return g_error_new(HIKESHI_ERROR, ERROR_SIGNAL, "the command on %s was ended by signal %s", command_host_name(command),
-                           signal_name);
+        return g_error_new(HIKESHI_ERROR, ERROR_SIGNAL, "the command on %s was ended by signal %s",
+                           command_host_name(command), signal_name);
     if (code != 0)
         return g_error_new(HIKESHI_ERROR, ERROR_EXIT, "exit code %" JSON_INTEGER_FORMAT " on %s", code,
                            command_host_name(command));
@@ -184,8 +184,9 @@ static void command_cancel(void *arg, int code)
         op_cancel(command->running, code);
         return;
     }
-    g_autoptr(GError) error = g_error_new(HIKESHI_ERROR, code, "the command was not sent to %s: %s", command_host_name(command),
-                                          code == ERROR_TIMEOUT ? "the time is over" : "cancelled");
+    g_autoptr(GError) error =
+        g_error_new(HIKESHI_ERROR, code, "the command was not sent to %s: %s", command_host_name(command),
+                    code == ERROR_TIMEOUT ? "the time is over" : "cancelled");
     command_end(command, NULL, error);
 }
 
@@ -197,7 +198,7 @@ static json_t *shown_words(const json_t *argv)
     size_t i;
     json_t *word;
 
-    json_array_foreach(argv, i, word)
+    json_array_foreach (argv, i, word)
         json_array_append_new(words, json_text_value(json_string_value(word), json_string_length(word)));
     return words;
 }
@@ -207,7 +208,7 @@ static size_t words_bytes(const json_t *argv)
     size_t total = 0, i;
     json_t *word;
 
-    json_array_foreach(argv, i, word)
+    json_array_foreach (argv, i, word)
         total += json_string_length(word);
     return total;
 }
@@ -238,7 +239,8 @@ static char *command_marker(const struct exec *exec)
 void command_start(struct exec *exec, const struct command_request *request, struct op *op)
 {
     if (words_bytes(request->argv) > COMMAND_SHOWN_BYTES) {
-        op_done(op, NULL, g_error_new(HIKESHI_ERROR, ERROR_TOO_LARGE, "the words of a command are over 32 KiB: use stdin"));
+        op_done(op, NULL,
+                g_error_new(HIKESHI_ERROR, ERROR_TOO_LARGE, "the words of a command are over 32 KiB: use stdin"));
         return;
     }
     struct command *command = g_new0(struct command, 1);

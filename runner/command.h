@@ -1,5 +1,5 @@
-/* command: one command on one host, for a step: its intent is stored before it is sent, its output streams into events, its end
- * is a `host` event. */
+/* command: one command on one host, for a step: its intent is stored before it is sent, its output streams into events,
+ * its end is a `host` event. */
 #ifndef RUNNER_COMMAND_H
 #define RUNNER_COMMAND_H
 
@@ -14,7 +14,8 @@ struct command_request {
     json_t *options; /* timeout_ms, check, stdin, env, sudo, pty, max_output, cwd; may be NULL */
 };
 
-/* op ends with ssh_run's result; when `check` is not false and the command failed, with ERROR_EXIT or ERROR_SIGNAL beside it. */
+/* op ends with ssh_run's result; when `check` is not false and the command failed, with ERROR_EXIT or ERROR_SIGNAL
+ * beside it. */
 void command_start(struct exec *exec, const struct command_request *request, struct op *op);
 /* All commands of an exec that goes away: nothing comes after. */
 void command_abandon_all(struct exec *exec);

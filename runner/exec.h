@@ -1,8 +1,8 @@
-/* exec: executes one job: step after step, with when, attempts, on_error, handlers, always, verify, wait, approvals; emits
- * numbered events; enforces time-outs and host rules. The same for a worker and for `hikeshi run`.
+/* exec: executes one job: step after step, with when, attempts, on_error, handlers, always, verify, wait, approvals;
+ * emits numbered events; enforces time-outs and host rules. The same for a worker and for `hikeshi run`.
  *
- * The state machine (step and run states by event) is a table in exec.c. exec never decides what it may do again: a lost
- * lease fences it (exec_fence), and a step's effects start only after its step_start event was acknowledged. */
+ * The state machine (step and run states by event) is a table in exec.c. exec never decides what it may do again: a
+ * lost lease fences it (exec_fence), and a step's effects start only after its step_start event was acknowledged. */
 #ifndef RUNNER_EXEC_H
 #define RUNNER_EXEC_H
 
@@ -27,7 +27,8 @@ struct exec_options {
 struct exec *exec_new(const struct exec_options *options, GError **error);
 void exec_start(struct exec *exec);
 void exec_acknowledge(struct exec *exec, int64_t seq);
-/* Cancels the run: reason "person", "stopped", "incident_resolved". Remote commands are stopped, always steps and defer run. */
+/* Cancels the run: reason "person", "stopped", "incident_resolved". Remote commands are stopped, always steps and defer
+ * run. */
 void exec_cancel(struct exec *exec, const char *reason);
 /* The lease is (nearly) over: start no more effects, stop what runs, emit nothing more; finished comes. */
 void exec_fence(struct exec *exec);

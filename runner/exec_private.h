@@ -1,5 +1,5 @@
-/* exec_private: what the files of the executor share: exec.c (order of steps), exec_lua.c and exec_shell.c (what runs one
- * step), command.c (one remote command), output.c, services.c. Nobody else includes it. */
+/* exec_private: what the files of the executor share: exec.c (order of steps), exec_lua.c and exec_shell.c (what runs
+ * one step), command.c (one remote command), output.c, services.c. Nobody else includes it. */
 #ifndef RUNNER_EXEC_PRIVATE_H
 #define RUNNER_EXEC_PRIVATE_H
 
@@ -31,12 +31,13 @@ struct exec {
     struct plan plan;
     struct lua_run *lua; /* from the first step that needs it */
     GQueue commands;     /* struct command: remote commands under way */
+    GQueue pauses;       /* struct pause: services that wait for a time or an acknowledgement */
     json_t *data;        /* what the steps pass on, as last committed */
     json_t *results;     /* {ID: {"result","hosts"}} of the steps that ended, for later ones */
     enum phase phase;
     enum plan_stop stop;
     const char *cancel_reason; /* interned */
-    bool finish_told;
+    bool finish_told, grace_armed;
 
     ssize_t current;    /* index of the step under way, or -1 */
     const json_t *step; /* and the step */
@@ -79,5 +80,6 @@ void exec_shell_free(struct shell_step *shell);
 /* services.c: the world as Lua sees it; lua_service_fn with the exec as arg. */
 void services_call(void *exec, const char *name, json_t *args, struct op *op);
 const char *services_name(size_t index); /* NULL after the last */
+void services_abandon_all(struct exec *exec);
 
 #endif

@@ -26,7 +26,7 @@ static bool host_called(const json_t *host, const char *text)
 
     if (strcmp(host_name(host), text) == 0 || strcmp(json_get_string(host, "address", ""), text) == 0)
         return true;
-    json_array_foreach(json_object_get(host, "aliases"), i, alias)
+    json_array_foreach (json_object_get(host, "aliases"), i, alias)
         if (g_strcmp0(json_string_value(alias), text) == 0)
             return true;
     return false;
@@ -37,7 +37,7 @@ static const json_t *hosts_find(const struct hosts *hosts, const char *text)
     size_t i;
     json_t *host;
 
-    json_array_foreach(json_object_get(hosts->job, "inventory"), i, host)
+    json_array_foreach (json_object_get(hosts->job, "inventory"), i, host)
         if (host_called(host, text))
             return host;
     return NULL;
@@ -48,7 +48,7 @@ static bool hosts_refused(const struct hosts *hosts, const char *text)
     size_t i;
     json_t *name;
 
-    json_array_foreach(json_object_get(hosts->job, "refused_hosts"), i, name)
+    json_array_foreach (json_object_get(hosts->job, "refused_hosts"), i, name)
         if (g_strcmp0(json_string_value(name), text) == 0)
             return true;
     return false;
@@ -64,7 +64,8 @@ static const json_t *hosts_of_run(const struct hosts *hosts, const char *text, G
         return NULL;
     }
     if (!host || host_jump_only(host)) {
-        errors_set(error, ERROR_NOT_ALLOWED, "host '%s' is in the inventory, but not among the hosts of this runbook", text);
+        errors_set(error, ERROR_NOT_ALLOWED, "host '%s' is in the inventory, but not among the hosts of this runbook",
+                   text);
         return NULL;
     }
     return host;
@@ -81,7 +82,7 @@ static int64_t hosts_ceiling(const json_t *job)
 
     if (ceiling <= 0)
         ceiling = DEFAULT_MAX_HOSTS;
-    json_array_foreach(json_object_get(job, "inventory"), i, host)
+    json_array_foreach (json_object_get(job, "inventory"), i, host)
         total += !host_jump_only(host);
     if (percent > 0)
         ceiling = MIN(ceiling, MAX(1, total * percent / 100));
@@ -141,7 +142,7 @@ json_t *hosts_select(const struct hosts *hosts, const json_t *step, GError **err
     if (text && !(filter = hostfilter_parse(text, error)))
         return NULL;
     const json_t *params = json_object_get(hosts->job, "params");
-    json_array_foreach(json_object_get(hosts->job, "inventory"), i, host) {
+    json_array_foreach (json_object_get(hosts->job, "inventory"), i, host) {
         const json_t *labels = json_object_get(host, "labels");
         if (!host_jump_only(host) && (!filter || hostfilter_matches(filter, host_name(host), labels, params)))
             g_ptr_array_add(names, (char *)host_name(host));
@@ -162,7 +163,7 @@ bool hosts_enter(struct hosts *hosts, const json_t *step, GError **error)
     if (!(names = hosts_select(hosts, step, error)))
         return false;
     hosts->scope = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    json_array_foreach(names, i, name)
+    json_array_foreach (names, i, name)
         g_hash_table_add(hosts->scope, g_strdup(json_string_value(name)));
     return true;
 }
@@ -170,7 +171,8 @@ bool hosts_enter(struct hosts *hosts, const json_t *step, GError **error)
 static bool hosts_limit_error(struct hosts *hosts, GError **error)
 {
     hosts->exceeded = true;
-    errors_set(error, ERROR_NOT_ALLOWED, "this run may touch at most %" G_GINT64_FORMAT " hosts (limits: max_hosts, max_percent)",
+    errors_set(error, ERROR_NOT_ALLOWED,
+               "this run may touch at most %" G_GINT64_FORMAT " hosts (limits: max_hosts, max_percent)",
                hosts->ceiling);
     return false;
 }

@@ -1,5 +1,5 @@
-/* hosts: which hosts a run may touch now: the job's inventory (already reduced to what the runbook may reach), the filter of
- * the step under way, what approvers saw, and limits.max_hosts. Connects to nothing. */
+/* hosts: which hosts a run may touch now: the job's inventory (already reduced to what the runbook may reach), the
+ * filter of the step under way, what approvers saw, and limits.max_hosts. Connects to nothing. */
 #ifndef RUNNER_HOSTS_H
 #define RUNNER_HOSTS_H
 
@@ -20,11 +20,11 @@ struct hosts {
 void hosts_init(struct hosts *hosts, const json_t *job);
 void hosts_clear(struct hosts *hosts);
 
-/* The names that a step's `hosts` (a filter, or "$params.NAME") selects, sorted; without one, every host of the run. New
- * array. ERROR_PARSE, ERROR_NOT_IN_INVENTORY, ERROR_NOT_ALLOWED. */
+/* The names that a step's `hosts` (a filter, or "$params.NAME") selects, sorted; without one, every host of the run.
+ * New array. ERROR_PARSE, ERROR_NOT_IN_INVENTORY, ERROR_NOT_ALLOWED. */
 json_t *hosts_select(const struct hosts *hosts, const json_t *step, GError **error);
-/* From now on hosts_admit() is for this step (borrowed). A step without `hosts` and without `approve` may touch every host of
- * the run. */
+/* From now on hosts_admit() is for this step (borrowed). A step without `hosts` and without `approve` may touch every
+ * host of the run. */
 bool hosts_enter(struct hosts *hosts, const json_t *step, GError **error);
 
 /* The inventory's host for a name, alias or address, if the step may touch it; counts it. Borrowed.

@@ -1,5 +1,5 @@
-/* journal: see journal.h. Waits are called from a timer of zero, never from within journal_add() or journal_acknowledge(),
- * so that an emitter which acknowledges at once (hikeshi run) does not recurse. */
+/* journal: see journal.h. Waits are called from a timer of zero, never from within journal_add() or
+ * journal_acknowledge(), so that an emitter which acknowledges at once (hikeshi run) does not recurse. */
 #include "runner/journal.h"
 
 #include "core/clock.h"

@@ -1,7 +1,7 @@
 /* journal: the numbered events of one attempt of a run, which of them are stored, and who waits for that.
  *
- * An effect waits for its intent: journal_add() the intent, journal_wait() for its number, then act. Knows nothing of what
- * the events mean or how they travel. */
+ * An effect waits for its intent: journal_add() the intent, journal_wait() for its number, then act. Knows nothing of
+ * what the events mean or how they travel. */
 #ifndef RUNNER_JOURNAL_H
 #define RUNNER_JOURNAL_H
 
@@ -16,7 +16,8 @@ struct journal *journal_new(struct loop *loop, void (*emit)(void *arg, json_t *e
 /* No wait's function comes after; the waits are freed with it. */
 void journal_free(struct journal *journal);
 
-/* Completes an event (stolen) with seq, at and kind, and emits it. Returns its number, or 0 when the journal is closed. */
+/* Completes an event (stolen) with seq, at and kind, and emits it. Returns its number, or 0 when the journal is closed.
+ */
 int64_t journal_add(struct journal *journal, const char *kind, json_t *event);
 /* Every event up to seq is stored. */
 void journal_acknowledge(struct journal *journal, int64_t seq);

@@ -54,7 +54,8 @@ static bool output_charge(struct exec *exec, size_t length)
 }
 
 /* Emits in chunks; returns how many bytes were taken (all but an unfinished character, unless `last`). */
-static size_t output_cut(struct exec *exec, const char *host, const char *stream, const uint8_t *bytes, size_t length, bool last)
+static size_t output_cut(struct exec *exec, const char *host, const char *stream, const uint8_t *bytes, size_t length,
+                         bool last)
 {
     size_t done = 0;
 

@@ -1,5 +1,5 @@
-/* output: text of a command or of log() on its way into `output` events: cut into chunks between characters, held back while
- * too many events are unacknowledged, dropped with a word about it over the run's ceiling. */
+/* output: text of a command or of log() on its way into `output` events: cut into chunks between characters, held back
+ * while too many events are unacknowledged, dropped with a word about it over the run's ceiling. */
 #ifndef RUNNER_OUTPUT_H
 #define RUNNER_OUTPUT_H
 

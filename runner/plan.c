@@ -88,7 +88,8 @@ static ssize_t plan_find(const struct plan *plan, const char *id)
     return -1;
 }
 
-/* The first step whose result stops the run, or -1; *ret_handler is the handler it calls that has not run yet, or -1. */
+/* The first step whose result stops the run, or -1; *ret_handler is the handler it calls that has not run yet, or -1.
+ */
 static ssize_t plan_stopper(const struct plan *plan, ssize_t *ret_handler)
 {
     *ret_handler = -1;
@@ -114,7 +115,7 @@ static bool plan_may_clean_up(const struct plan *plan, size_t index, enum plan_s
     const json_t *step = plan_step(plan, index);
     bool waits = json_get_string(step, "approve", NULL) || json_get_integer(step, "wait_ms", 0) > 0;
 
-    return plan_flag(plan, index, "always") && (stop == PLAN_GOING || !waits);
+    return plan_flag(plan, index, "always") && !plan->closed && (stop == PLAN_GOING || !waits);
 }
 
 ssize_t plan_next(const struct plan *plan, enum plan_stop stop)
@@ -180,6 +181,18 @@ static ssize_t plan_unknown(const struct plan *plan)
     return -1;
 }
 
+/* Whether a cancel or the deadline changed anything: a run that had failed by itself, or had nothing left to do, ends
+ * as it would have. */
+static bool plan_cut_short(const struct plan *plan, ssize_t stopper)
+{
+    if (stopper >= 0)
+        return plan->results[stopper] == RESULT_CANCELLED || plan->results[stopper] == RESULT_TIMED_OUT;
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->results[i] == RESULT_NOT_REACHED)
+            return true;
+    return false;
+}
+
 struct plan_end plan_conclude(const struct plan *plan, enum plan_stop stop, const char *cancel_reason)
 {
     ssize_t handler, bad, unknown = plan_unknown(plan);
@@ -191,16 +204,15 @@ struct plan_end plan_conclude(const struct plan *plan, enum plan_stop stop, cons
     if (end.step >= 0) {
         const struct result_rule *rule = &result_rules[plan->results[end.step]];
         end.state = rule->state;
-        end.reason = end.step == bad && rule->evidence == EVIDENCE_BAD && rule->flow == FLOW_BY_ON_ERROR ? "not_verified" : rule->reason;
+        end.reason = end.step == bad && rule->evidence == EVIDENCE_BAD && rule->flow == FLOW_BY_ON_ERROR
+                         ? "not_verified"
+                         : rule->reason;
     } else if (bad >= 0) {
         end = (struct plan_end){"failed", "not_verified", end.verified, bad};
     }
-    if (stop == PLAN_CANCELLED && unknown < 0) {
-        end.state = "cancelled";
-        end.reason = cancel_reason;
-    } else if (stop == PLAN_TIMED_OUT && unknown < 0) {
-        end.state = "failed";
-        end.reason = "timed_out";
-    }
+    if (stop == PLAN_GOING || unknown >= 0 || !plan_cut_short(plan, end.step))
+        return end;
+    end.state = stop == PLAN_CANCELLED ? "cancelled" : "failed";
+    end.reason = stop == PLAN_CANCELLED ? cancel_reason : "timed_out";
     return end;
 }

@@ -1,5 +1,5 @@
-/* plan: which step of a run comes next, and how the run ends: a pure function of the steps' results. Knows no loop, no events,
- * no clock; everything it needs stands in the job, so that a run that waited goes on exactly where it stood. */
+/* plan: which step of a run comes next, and how the run ends: a pure function of the steps' results. Knows no loop, no
+ * events, no clock; everything it needs stands in the job, so that a run that waited goes on exactly where it stood. */
 #ifndef RUNNER_PLAN_H
 #define RUNNER_PLAN_H
 
@@ -33,6 +33,7 @@ struct plan {
     const json_t *steps; /* the job's; borrowed */
     size_t count;
     enum step_result *results; /* of each step */
+    bool closed;               /* the grace is over: no step may start any more */
 };
 
 void plan_init(struct plan *plan, const json_t *job);

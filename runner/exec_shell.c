@@ -1,0 +1,291 @@
+/* exec_shell: a shell step: the block on stdin of a shell on each host of its filter, at_once at a time. Params arrive
+ * as PARAM_X in the same stream. A read step tries every host; a write step starts no more hosts after the first that
+ * fails. */
+#include "runner/exec_private.h"
+
+#include "core/errors.h"
+#include "core/limits.h"
+#include "runner/command.h"
+
+#include <string.h>
+
+struct shell_host {
+    struct shell_step *shell;
+    const json_t *host;
+    struct op *op; /* under way */
+};
+
+struct shell_step {
+    struct exec *exec;
+    struct shell_host *hosts;
+    size_t count, next, running, failed;
+    int64_t at_once;
+    size_t keep_bytes; /* of each stream of each host, for steps.ID */
+    bool filling, unknown;
+    int stop_code; /* 0, ERROR_TIMEOUT, ERROR_CANCELLED */
+    struct loop_timer *timer;
+    json_t *options; /* of every command */
+    json_t *output;  /* {"hosts": {NAME: {"stdout","stderr","code"}}} */
+    json_t *error;   /* of the first host that failed */
+};
+
+static void shell_fill(struct shell_step *shell);
+
+void exec_shell_free(struct shell_step *shell)
+{
+    if (!shell)
+        return;
+    for (size_t i = 0; i < shell->count; i++) {
+        if (!shell->hosts[i].op)
+            continue;
+        op_abandon(shell->hosts[i].op);
+        op_unref(shell->hosts[i].op);
+    }
+    loop_timer_free(shell->timer);
+    json_decref(shell->options);
+    json_decref(shell->output);
+    json_decref(shell->error);
+    g_free(shell->hosts);
+    g_free(shell);
+}
+
+/* ---- the end ---- */
+
+static enum step_result shell_result(const struct shell_step *shell)
+{
+    if (shell->unknown)
+        return RESULT_UNKNOWN;
+    if (shell->failed > 0 && shell->stop_code != 0)
+        return shell->stop_code == ERROR_TIMEOUT ? RESULT_TIMED_OUT : RESULT_CANCELLED;
+    if (shell->stop_code != 0 && shell->next < shell->count)
+        return shell->stop_code == ERROR_TIMEOUT ? RESULT_TIMED_OUT : RESULT_CANCELLED;
+    return shell->failed > 0 ? RESULT_FAILED : RESULT_OK;
+}
+
+static void shell_sum_up(struct shell_step *shell)
+{
+    if (shell->count <= 1 || !shell->error)
+        return;
+    g_autofree char *text =
+        g_strdup_printf("%zu of %zu hosts failed, %zu not started; first: %s", shell->failed, shell->count,
+                        shell->count - shell->next, json_get_string(shell->error, "message", ""));
+    json_set_string(shell->error, "message", text);
+}
+
+static void shell_end(struct shell_step *shell)
+{
+    struct exec *exec = shell->exec;
+
+    shell_sum_up(shell);
+    struct step_outcome outcome = {.result = shell_result(shell), .error = shell->error, .output = shell->output};
+    exec->shell = NULL;
+    exec_step_ended(exec, &outcome);
+    exec_shell_free(shell);
+}
+
+/* ---- one host ---- */
+
+static json_t *shell_kept(const struct shell_step *shell, const json_t *result, const char *stream)
+{
+    const json_t *text = json_object_get(result, stream);
+
+    return text ? json_text_value(json_string_value(text), MIN(json_string_length(text), shell->keep_bytes))
+                : json_string("");
+}
+
+static void shell_keep_output(struct shell_step *shell, const char *name, const json_t *result)
+{
+    json_t *code = json_object_get(result, "code");
+    json_t *kept = json_object();
+
+    if (!result)
+        return;
+    json_object_set_new(kept, "stdout", shell_kept(shell, result, "stdout"));
+    json_object_set_new(kept, "stderr", shell_kept(shell, result, "stderr"));
+    json_object_set_new(kept, "code", code ? json_incref(code) : json_null());
+    json_object_set_new(json_object_get(shell->output, "hosts"), name, kept);
+}
+
+static void shell_host_failed(struct shell_step *shell, const char *name, const GError *error)
+{
+    shell->failed++;
+    if (errors_of(error) == ERROR_LOST && !json_get_bool(shell->exec->step, "idempotent", false))
+        shell->unknown = true;
+    if (!shell->error)
+        shell->error = exec_error_json(error, name);
+}
+
+static void shell_host_done(void *arg, json_t *result, const GError *error)
+{
+    struct shell_host *host = arg;
+    struct shell_step *shell = host->shell;
+    const char *name = json_get_string(host->host, "name", "");
+
+    g_clear_pointer(&host->op, op_unref);
+    shell->running--;
+    shell_keep_output(shell, name, result);
+    if (error)
+        shell_host_failed(shell, name, error);
+    shell_fill(shell);
+}
+
+static void shell_host_start(struct shell_step *shell, struct shell_host *host)
+{
+    const json_t *step = shell->exec->step;
+    const json_t *text = json_object_get(step, "text");
+    struct command_request request = {
+        .host = host->host,
+        .script = json_string_value(text),
+        .script_length = json_string_length(text),
+        .shell = json_get_string(step, "language", "sh"),
+        .options = shell->options,
+    };
+
+    shell->running++;
+    host->op = op_new(shell_host_done, host);
+    struct op *op = op_ref(host->op);
+    command_start(shell->exec, &request, op);
+    op_unref(op);
+}
+
+static bool shell_starts_more(const struct shell_step *shell)
+{
+    bool read = strcmp(json_get_string(shell->exec->step, "effect", "write"), "read") == 0;
+
+    return shell->stop_code == 0 && shell->next < shell->count && (read || shell->failed == 0);
+}
+
+/* A command may end while it is started: only the outermost call goes on. */
+static void shell_fill(struct shell_step *shell)
+{
+    if (shell->filling)
+        return;
+    shell->filling = true;
+    while (shell_starts_more(shell) && (int64_t)shell->running < shell->at_once)
+        shell_host_start(shell, &shell->hosts[shell->next++]);
+    shell->filling = false;
+    if (shell->running == 0)
+        shell_end(shell);
+}
+
+/* ---- start and stop ---- */
+
+static void shell_stop(struct shell_step *shell, int code)
+{
+    shell->stop_code = code;
+    shell->filling = true;
+    for (size_t i = 0; i < shell->next; i++)
+        if (shell->hosts[i].op)
+            op_cancel(shell->hosts[i].op, code);
+    shell->filling = false;
+    shell_fill(shell);
+}
+
+static void shell_timed_out(void *arg)
+{
+    shell_stop(arg, ERROR_TIMEOUT);
+}
+
+void exec_shell_interrupt(struct exec *exec, int code)
+{
+    shell_stop(exec->shell, code);
+}
+
+static char *param_text(const json_t *value)
+{
+    return json_is_object(value) || json_is_array(value) ? json_text(value) : json_scalar_text(value);
+}
+
+static json_t *shell_environment(const json_t *params)
+{
+    json_t *env = json_object();
+    const char *name;
+    json_t *value;
+
+    json_object_foreach ((json_t *)params, name, value) {
+        g_autofree char *upper = g_ascii_strup(name, -1);
+        g_autofree char *variable = g_strconcat("PARAM_", upper, NULL);
+        g_autofree char *text = param_text(value);
+        json_object_set_new(env, variable, json_string_nocheck(text));
+    }
+    return env;
+}
+
+static json_t *shell_options(const struct exec *exec)
+{
+    const char *sudo = json_get_string(exec->step, "sudo", NULL);
+    json_t *options = json_object();
+
+    json_object_set_new(options, "env", shell_environment(json_object_get(exec->options.job, "params")));
+    if (sudo)
+        json_object_set_new(options, "sudo", strcmp(sudo, "true") == 0 ? json_true() : json_string(sudo));
+    return options;
+}
+
+/* The step's hosts, each admitted, before anything starts. */
+static json_t *shell_names(struct exec *exec, GError **error)
+{
+    const char *filter = json_get_string(exec->step, "hosts", NULL);
+
+    if (!filter) {
+        errors_set(error, ERROR_INVALID, "a shell step needs `hosts`: which hosts it runs on");
+        return NULL;
+    }
+    g_autoptr(json_t) names = hosts_select(&exec->hosts, exec->step, error);
+    if (!names)
+        return NULL;
+    if (json_array_size(names) == 0) {
+        errors_set(error, ERROR_NOT_IN_INVENTORY, "no host of this run matches '%s'", filter);
+        return NULL;
+    }
+    return hosts_within_limit(&exec->hosts, json_array_size(names), error) ? g_steal_pointer(&names) : NULL;
+}
+
+static bool shell_admit(struct shell_step *shell, const json_t *names, GError **error)
+{
+    size_t i;
+    json_t *name;
+
+    shell->hosts = g_new0(struct shell_host, json_array_size(names));
+    json_array_foreach (names, i, name) {
+        shell->hosts[i].shell = shell;
+        if (!(shell->hosts[i].host = hosts_admit(&shell->exec->hosts, json_string_value(name), error)))
+            return false;
+        shell->count++;
+    }
+    return true;
+}
+
+static struct shell_step *shell_new(struct exec *exec, GError **error)
+{
+    g_autoptr(json_t) names = shell_names(exec, error);
+
+    if (!names)
+        return NULL;
+    struct shell_step *shell = g_new0(struct shell_step, 1);
+    shell->exec = exec;
+    shell->at_once = MAX(1, json_get_integer(exec->step, "at_once", DEFAULT_AT_ONCE));
+    shell->keep_bytes = LIMIT_STEP_OUTPUT_BYTES / 2 / json_array_size(names);
+    shell->options = shell_options(exec);
+    shell->output = json_pack("{s:{}}", "hosts");
+    shell->timer = loop_timer_new(exec->options.loop, shell_timed_out, shell);
+    if (!shell_admit(shell, names, error))
+        g_clear_pointer(&shell, exec_shell_free);
+    return shell;
+}
+
+void exec_shell_start(struct exec *exec)
+{
+    g_autoptr(GError) error = NULL;
+    struct shell_step *shell = exec->shell = shell_new(exec, &error);
+
+    if (!shell) {
+        g_autoptr(json_t) object = exec_error_json(error, NULL);
+        struct step_outcome outcome = {.result = RESULT_FAILED, .error = object};
+        exec_step_ended(exec, &outcome);
+        return;
+    }
+    int64_t timeout_ms = json_get_integer(exec->step, "timeout_ms", DEFAULT_STEP_TIMEOUT_MS);
+    loop_timer_start(shell->timer, (uint64_t)MAX(1, timeout_ms), 0);
+    shell_fill(shell);
+}
