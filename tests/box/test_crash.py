@@ -42,7 +42,7 @@ ssh("db-1"):run{"true"}
 ```
 """
 TEAMS = """teams: {storage: {members: [aiko@example.com]}}
-policies: {anyone: {need: [{count: 1, from: [{role: admin}]}], expires: 30m}}
+policies: {anyone: {need: [{count: 1, from: [{role: admin}]}], expires: 30m, self_approval: true}}
 """
 
 
