@@ -1,0 +1,9 @@
+/* commands: the descriptors that commands.c lists, one a cmd_NAME.c. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+extern const struct cli_command cmd_version;
+
+#endif
