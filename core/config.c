@@ -205,7 +205,7 @@ static void set_node(struct reading *reading, int index, const struct yaml_node 
     if (node->kind == YAML_NULL)
         return; /* "key:" alone leaves the default */
     if (!kind_fits(key->type, node)) {
-        problem(reading, "%s:%d:%d: '%s' must be %s, not a %s", file, node->line, node->column, key->name,
+        problem(reading, "%s:%d:%d: '%s' must be %s, found %s", file, node->line, node->column, key->name,
                 wanted_of[key->type], yaml_kind_name(node->kind));
         return;
     }
@@ -269,7 +269,7 @@ static void read_map(struct reading *reading, const char *prefix, const struct y
             g_autofree char *below = g_strconcat(path, ".", NULL);
             read_map(reading, below, value);
         } else if (value->kind != YAML_NULL) {
-            problem(reading, "%s:%d:%d: '%s' must be a map, not a %s", reading->config->file, value->line,
+            problem(reading, "%s:%d:%d: '%s' must be a map, found %s", reading->config->file, value->line,
                     value->column, path, yaml_kind_name(value->kind));
         }
     }
@@ -301,7 +301,7 @@ static void read_file(struct reading *reading, const char *path)
     if (root->kind == YAML_MAP)
         read_map(reading, "", root);
     else if (root->kind != YAML_NULL)
-        problem(reading, "%s:%d:%d: must be a map of keys, not a %s", config->file, root->line, root->column,
+        problem(reading, "%s:%d:%d: must be a map of keys, found %s", config->file, root->line, root->column,
                 yaml_kind_name(root->kind));
 }
 

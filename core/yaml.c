@@ -125,7 +125,7 @@ static bool expects_key(const struct frame *frame)
 static bool add_key(struct builder *builder, struct frame *frame, struct built *key, GError **error)
 {
     if (key->node.kind == YAML_LIST || key->node.kind == YAML_MAP)
-        return fail_at(builder, key->node.line, key->node.column, error, "a key must be a scalar, not a %s",
+        return fail_at(builder, key->node.line, key->node.column, error, "a key must be a scalar, found %s",
                        yaml_kind_name(key->node.kind));
     if (!g_hash_table_add(frame->seen, (void *)key->node.text))
         return fail_at(builder, key->node.line, key->node.column, error, "the key '%s' is there twice", key->node.text);
@@ -239,7 +239,7 @@ static bool merge_map(struct builder *builder, struct frame *frame, const struct
                       GError **error)
 {
     if (source->node.kind != YAML_MAP)
-        return fail_at(builder, at->node.line, at->node.column, error, "'<<' takes a map or a list of maps, not a %s",
+        return fail_at(builder, at->node.line, at->node.column, error, "'<<' takes a map or a list of maps, found %s",
                        yaml_kind_name(source->node.kind));
     for (size_t i = 0; i < source->node.count; i++) {
         struct built *key = (struct built *)source->node.keys[i], *item = (struct built *)source->node.items[i];
@@ -306,12 +306,23 @@ static bool on_end(struct builder *builder, GError **error)
     return true;
 }
 
+/* libfyaml marks a quoted scalar behind its quote and an alias behind its star. */
+static int marked_late(struct fy_event *event)
+{
+    if (event->type == FYET_ALIAS)
+        return 1;
+    if (event->type != FYET_SCALAR || event->scalar.value == NULL)
+        return 0;
+    enum fy_scalar_style style = fy_token_scalar_style(event->scalar.value);
+    return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
+}
+
 static bool on_event(struct builder *builder, struct fy_event *event, GError **error)
 {
     const struct fy_mark *mark = fy_event_start_mark(event);
     if (mark != NULL) {
         builder->last_line = mark->line + 1 + builder->line_offset;
-        builder->last_column = mark->column + 1;
+        builder->last_column = mark->column + 1 - marked_late(event);
     }
     switch (event->type) {
     case FYET_SCALAR:
@@ -406,7 +417,7 @@ static void builder_clear(struct builder *builder)
     if (builder->parser != NULL)
         fy_parser_destroy(builder->parser);
     if (builder->diag != NULL)
-        fy_diag_unref(builder->diag);
+        fy_diag_destroy(builder->diag);
     if (builder->frames != NULL)
         g_array_free(builder->frames, TRUE);
     g_clear_pointer(&builder->anchors, g_hash_table_unref);

@@ -1,0 +1,233 @@
+/* yaml: types of the core schema, places, limits, hostile texts. */
+#include "core/errors.h"
+#include "core/limits.h"
+#include "core/yaml.h"
+#include "tests/unit/support.h"
+#include <math.h>
+#include <string.h>
+
+static char *parse_to_json(const char *text, GError **error)
+{
+    g_autoptr(yaml_document) document = yaml_parse(text, strlen(text), "f.yaml", 0, error);
+    if (document == NULL)
+        return NULL;
+    g_autoptr(json_t) json = yaml_to_json(yaml_root(document));
+    return json_text(json);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why, *text, *json;
+    } rows[] = {
+        {"nothing", "", "null"},
+        {"only a comment", "# x\n", "null"},
+        {"only a start mark", "---\n", "null"},
+        {"null words", "[~, null, Null, NULL, ]", "[null,null,null,null]"},
+        {"an empty value", "a:\nb: 1\n", "{\"a\":null,\"b\":1}"},
+        {"booleans", "[true, False, TRUE]", "[true,false,true]"},
+        {"YAML 1.1 booleans are strings", "[yes, no, on, off, y, n]", "[\"yes\",\"no\",\"on\",\"off\",\"y\",\"n\"]"},
+        {"also when a directive asks for 1.1", "%YAML 1.1\n---\n[yes]\n", "[\"yes\"]"},
+        {"integers", "[0, -1, +7, 0o17, 0x1F, 012]", "[0,-1,7,15,31,12]"},
+        {"the largest integers", "[9223372036854775807, -9223372036854775808]",
+         "[9223372036854775807,-9223372036854775808]"},
+        {"a larger one is a float", "[9223372036854775808]", "[9.2233720368547758e18]"},
+        {"floats", "[1.5, -.5, 1., 1e3, 6.02E+23]", "[1.5,-0.5,1.0,1000.0,6.02e23]"},
+        {"JSON has no infinity", "[.inf, -.Inf, .nan]", "[\".inf\",\"-.Inf\",\".nan\"]"},
+        {"nearly numbers", "[1.2.3, 0x, 0o8, +, ., 1e, 1_000, 12:30:45, 0b1]",
+         "[\"1.2.3\",\"0x\",\"0o8\",\"+\",\".\",\"1e\",\"1_000\",\"12:30:45\",\"0b1\"]"},
+        {"quotes make strings", "['1', \"true\", '', \"null\"]", "[\"1\",\"true\",\"\",\"null\"]"},
+        {"dates are strings", "[2026-11-21]", "[\"2026-11-21\"]"},
+        {"block scalars", "a: |\n  x\n  y\nb: >-\n  x\n  y\n", "{\"a\":\"x\\ny\\n\",\"b\":\"x y\"}"},
+        {"a block scalar is a string", "a: |-\n  12\n", "{\"a\":\"12\"}"},
+        {"escapes", "\"\\x41\\u00e9\\n\"", "\"A\xc3\xa9\\n\""},
+        {"byte order mark",
+         "\xEF\xBB\xBF"
+         "a: 1\n",
+         "{\"a\":1}"},
+        {"CRLF", "a: 1\r\nb: |\r\n  x\r\n  y\r\n", "{\"a\":1,\"b\":\"x\\ny\\n\"}"},
+        {"a lone CR is a newline", "a: 1\rb: 2\r", "{\"a\":1,\"b\":2}"},
+        {"tags of the core schema", "[!!str 5, !!int 5, !!float 5, ! 5, !!map {}, !!seq []]",
+         "[\"5\",5,5.0,\"5\",{},[]]"},
+        {"aliases", "a: &x [1, 2]\nb: *x\n", "{\"a\":[1,2],\"b\":[1,2]}"},
+        {"an anchor may be set again", "[&x 1, *x, &x 2, *x]", "[1,1,2,2]"},
+        {"merge", "d: &d {a: 1, b: 2}\nm: {<<: *d, b: 3}\n", "{\"d\":{\"a\":1,\"b\":2},\"m\":{\"a\":1,\"b\":3}}"},
+        {"merge before or after is the same", "d: &d {b: 2}\nm: {b: 3, <<: *d}\n", "{\"d\":{\"b\":2},\"m\":{\"b\":3}}"},
+        {"merge list: the first wins", "[&a {x: 1}, &b {x: 2, y: 2}, {<<: [*a, *b]}]",
+         "[{\"x\":1},{\"x\":2,\"y\":2},{\"x\":1,\"y\":2}]"},
+        {"a quoted << is a key", "{'<<': 1}", "{\"<<\":1}"},
+        {"keys that are no strings", "{1: a, true: b, ~: c}", "{\"1\":\"a\",\"true\":\"b\",\"~\":\"c\"}"},
+        {"flow in flow", "{a: [{b: c}]}", "{\"a\":[{\"b\":\"c\"}]}"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *json = parse_to_json(rows[i].text, &error);
+        if (g_strcmp0(json, rows[i].json) != 0)
+            row_failed(rows[i].why, "got %s, error %s", json, error != NULL ? error->message : "-");
+    }
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why, *text, *message;
+    } rows[] = {
+        {"duplicate key", "a: 1\nb: 2\na: 3\n", "f.yaml:3:1: the key 'a' is there twice"},
+        {"duplicate after typing", "1: a\n'1': b\n", "f.yaml:2:1: the key '1' is there twice"},
+        {"duplicate in flow", "{a: 1, a: 2}", "f.yaml:1:8: the key 'a' is there twice"},
+        {"two merges", "{<<: {}, <<: {}}", "f.yaml:1:10: the key '<<' is there twice"},
+        {"merge of a scalar", "<<: 1\n", "f.yaml:1:1: '<<' takes a map or a list of maps, found integer"},
+        {"custom tag", "a: !secret x\n", "f.yaml:1:12: the tag '!secret' does not fit or is not supported"},
+        {"wrong core tag", "a: !!int x\n",
+         "f.yaml:1:10: the tag 'tag:yaml.org,2002:int' does not fit or is not supported"},
+        {"custom tag of a map", "!x {a: 1}\n", "f.yaml:1:4: the tag '!x' does not fit or is not supported"},
+        {"complex key", "? [a]\n: x\n", "f.yaml:1:3: a key must be a scalar, found list"},
+        {"unknown alias", "a: *b\n", "f.yaml:1:4: the alias '*b' has no anchor"},
+        {"cycle", "a: &a [*a]\n", "f.yaml:1:8: the alias '*a' contains itself"},
+        {"anchors end with their document", "--- &a 1\n--- *a\n", "f.yaml:2:5: the alias '*a' has no anchor"},
+        {"second document", "a: 1\n---\nb: 1\n", "f.yaml:3:1: a second document ('---') is not allowed here"},
+        {"NUL escape", "a: \"\\0\"\n", "f.yaml:1:4: a NUL character is not allowed"},
+        {"bad UTF-8", "a: 1\nb: \xff\n", "f.yaml:2:4: not UTF-8, or a NUL byte"},
+        {"UTF-16",
+         "\xff\xfe"
+         "a\n",
+         "f.yaml:1:1: not UTF-8, or a NUL byte"},
+        {"tab", "a:\n\tb: 1\n", NULL},
+        {"nested on one line", "a: b: c\n", "f.yaml:1:5: invalid nested block mapping on the same line"},
+        {"unclosed list", "a: [1, 2\n", NULL},
+        {"unclosed quote", "a: \"x\n", NULL},
+        {"template", "a: {{ .Values.x }}\n", NULL},
+        {"template line", "{{- if .x }}\na: 1\n{{- end }}\n", NULL},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *json = parse_to_json(rows[i].text, &error);
+        if (json != NULL)
+            row_failed(rows[i].why, "parsed as %s", json);
+        if (errors_of(error) != ERROR_PARSE || !g_str_has_prefix(error->message, "f.yaml:") ||
+            (rows[i].message != NULL && strcmp(error->message, rows[i].message) != 0))
+            row_failed(rows[i].why, "error %s", error->message);
+    }
+}
+
+static void test_places(void **state)
+{
+    (void)state;
+    const char *text = "title: x\nhosts:\n  db-1: {address: a}\nlist:\n  - one\n  -\n";
+    g_autoptr(yaml_document) document = yaml_parse(text, strlen(text), "f", 10, NULL);
+    const struct yaml_node *root = yaml_root(document);
+    const struct yaml_node *host = yaml_get(yaml_get(root, "hosts"), "db-1");
+    assert_int_equal(root->line, 11);
+    assert_int_equal(yaml_get(root, "title")->column, 8);
+    assert_int_equal(host->line, 13);
+    assert_int_equal(host->column, 9);
+    assert_int_equal(yaml_get(host, "address")->column, 19);
+    assert_int_equal(yaml_get(root, "list")->items[0]->line, 15);
+    assert_int_equal(yaml_get(root, "list")->items[1]->kind, YAML_NULL);
+    assert_null(yaml_get(root, "none"));
+    assert_null(yaml_get(host->items[0], "x"));
+    const struct yaml_node *key, *value;
+    size_t seen = 0;
+    yaml_foreach (root, i, key, value) {
+        assert_int_equal(key->column, 1);
+        seen += value != NULL;
+    }
+    assert_int_equal(seen, 3);
+
+    g_autoptr(GError) error = NULL;
+    assert_null(yaml_parse("a: 1\na: 2\n", 10, "f", 10, &error));
+    assert_string_equal(error->message, "f:12:1: the key 'a' is there twice");
+}
+
+static void test_documents(void **state)
+{
+    (void)state;
+    const char *text = "a: 1\n---\n# none\n---\n- 2\n...\n";
+    g_autoptr(GPtrArray) all = yaml_parse_all(text, strlen(text), "f", NULL, NULL);
+    assert_int_equal(all->len, 3);
+    assert_int_equal(yaml_root(g_ptr_array_index(all, 1))->kind, YAML_NULL);
+    assert_int_equal(yaml_root(g_ptr_array_index(all, 2))->line, 5);
+
+    const char *broken = "a: 1\n---\nb: 2\n---\nc: [\n";
+    g_autoptr(GPtrArray) before = NULL;
+    g_autoptr(GError) error = NULL;
+    assert_null(yaml_parse_all(broken, strlen(broken), "f", &before, &error));
+    assert_int_equal(before->len, 2);
+    assert_non_null(error);
+}
+
+/* lol1: [lol, …], lol2: [*lol1, …], … */
+static char *laughs(int levels, int width, bool maps)
+{
+    GString *text = g_string_new("l0: &l0 [x]\n");
+    for (int level = 1; level <= levels; level++) {
+        g_string_append_printf(text, "l%d: &l%d %c", level, level, maps ? '{' : '[');
+        for (int i = 0; i < width; i++)
+            if (maps)
+                g_string_append_printf(text, "k%d: *l%d, ", i, level - 1);
+            else
+                g_string_append_printf(text, "*l%d, ", level - 1);
+        g_string_append(text, maps ? "}\n" : "]\n");
+    }
+    return g_string_free(text, FALSE);
+}
+
+static char *repeat(const char *open, const char *middle, const char *close, int times)
+{
+    GString *text = g_string_new(NULL);
+    for (int i = 0; i < times; i++)
+        g_string_append(text, open);
+    g_string_append(text, middle);
+    for (int i = 0; i < times; i++)
+        g_string_append(text, close);
+    return g_string_free(text, FALSE);
+}
+
+static void test_bombs(void **state)
+{
+    (void)state;
+    struct {
+        const char *why;
+        char *text;
+        const char *part; /* of the message */
+    } rows[] = {
+        {"billion laughs", laughs(30, 10, false), "more than 200000 values"},
+        {"with maps", laughs(30, 10, true), "more than 200000 values"},
+        {"a long chain of aliases is deep", laughs(LIMIT_YAML_DEPTH + 1, 1, false), "nested deeper than 64"},
+        {"deep lists", repeat("[", "", "]", 100000), "f:1:"},
+        {"deep maps", repeat("{a: ", "", "}", 100000), "f:1:"},
+        {"deep lists, never closed", repeat("- ", "x", "", 100000), "f:1:"},
+        {"many values", repeat("- x\n", "", "", LIMIT_YAML_NODES + 1), "more than 200000 values"},
+        {"large", repeat("aaaaaaaa", "", "", LIMIT_YAML_BYTES / 8 + 1), "larger than"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(yaml_document) document = yaml_parse(rows[i].text, strlen(rows[i].text), "f", 0, &error);
+        if (document != NULL || strstr(error->message, rows[i].part) == NULL)
+            row_failed(rows[i].why, "%s", error != NULL ? error->message : "parsed");
+        g_free(rows[i].text);
+    }
+}
+
+static void test_merge_bomb(void **state)
+{
+    (void)state;
+    GString *text = g_string_new("m0: &m0 {k: [1, 2, 3, 4, 5, 6, 7, 8]}\n");
+    for (int i = 1; i < 30; i++)
+        g_string_append_printf(text, "m%d: &m%d {<<: *m%d, a%d: *m%d}\n", i, i, i - 1, i, i - 1);
+    g_autoptr(GError) error = NULL;
+    assert_null(yaml_parse(text->str, text->len, "f", 0, &error));
+    assert_int_equal(errors_of(error), ERROR_PARSE);
+    g_string_free(text, TRUE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),    cmocka_unit_test(test_errors), cmocka_unit_test(test_places),
+        cmocka_unit_test(test_documents), cmocka_unit_test(test_bombs),  cmocka_unit_test(test_merge_bomb),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
