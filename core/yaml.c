@@ -450,7 +450,9 @@ static struct yaml_document *empty_document(int line_offset)
     return document;
 }
 
-static GPtrArray *parse_stream(const char *text, size_t length, const char *file, int line_offset, GError **error)
+/* At most `maximum` documents; what follows them is not read. */
+static GPtrArray *parse_stream(const char *text, size_t length, const char *file, int line_offset, guint maximum,
+                               GError **error)
 {
     struct builder builder = {.file = file, .line_offset = line_offset, .last_line = 1 + line_offset, .last_column = 1};
     GPtrArray *documents = g_ptr_array_new_with_free_func((GDestroyNotify)yaml_document_free);
@@ -460,7 +462,7 @@ static GPtrArray *parse_stream(const char *text, size_t length, const char *file
         return documents;
     builder_init(&builder, text, length);
     struct yaml_document *document;
-    while ((document = next_document(&builder, error)) != NULL)
+    while (documents->len < maximum && (document = next_document(&builder, error)) != NULL)
         g_ptr_array_add(documents, document);
     builder_clear(&builder);
     return documents;
@@ -469,7 +471,7 @@ static GPtrArray *parse_stream(const char *text, size_t length, const char *file
 struct yaml_document *yaml_parse(const char *text, size_t length, const char *file, int line_offset, GError **error)
 {
     GError *problem = NULL;
-    g_autoptr(GPtrArray) documents = parse_stream(text, length, file, line_offset, &problem);
+    g_autoptr(GPtrArray) documents = parse_stream(text, length, file, line_offset, 2, &problem);
     if (problem != NULL) {
         g_propagate_error(error, problem);
         return NULL;
@@ -489,7 +491,7 @@ GPtrArray *yaml_parse_all(const char *text, size_t length, const char *file, GPt
                           GError **error)
 {
     GError *problem = NULL;
-    GPtrArray *documents = parse_stream(text, length, file, 0, &problem);
+    GPtrArray *documents = parse_stream(text, length, file, 0, G_MAXUINT, &problem);
     if (problem == NULL)
         return documents;
     g_propagate_error(error, problem);
