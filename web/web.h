@@ -5,8 +5,8 @@
 #include "jobs/jobs.h"
 #include "web/server.h"
 
-/* One API route. `path` may hold {id}; the request object gets path and query parameters as strings and the JSON body under
- * "body". A check in the tests compares this table with docs/api.md and the OpenAPI page. */
+/* One API route. `path` may hold {id}; the request object gets path and query parameters as strings and the JSON body
+ * under "body". A check in the tests compares this table with docs/api.md and the OpenAPI page. */
 struct web_route {
     const char *method, *path;
     enum role role; /* ROLE_NONE = no credentials needed */
@@ -14,7 +14,8 @@ struct web_route {
     jobs_fn fn;
     const char *help;
 };
-extern const struct web_route *const web_routes[]; /* tables of the api folder, each ending with method == NULL; ends with NULL */
+extern const struct web_route
+    *const web_routes[]; /* tables of the api folder, each ending with method == NULL; ends with NULL */
 
 struct web;
 /* Serves HTTP on config `listen` and the runner protocol on DATA/runner.sock. */
