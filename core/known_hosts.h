@@ -19,8 +19,10 @@ enum known_hosts_verdict { KNOWN_HOSTS_MATCH, KNOWN_HOSTS_UNKNOWN, KNOWN_HOSTS_C
 struct known_hosts *known_hosts_load(const char *path, GError **error);
 struct known_hosts *known_hosts_parse(const char *text, size_t length, const char *path);
 void known_hosts_free(struct known_hosts *hosts);
+size_t known_hosts_bad_lines(const struct known_hosts *hosts); /* lines that were skipped, comments not counted */
 
-/* Checks a key blob (SSH wire format) for a host. On CHANGED, *ret_line is the line and *ret_fingerprint the fingerprint of
+/* Checks a key blob (SSH wire format) for a host. REVOKED wins over MATCH. CHANGED: the host is known, but not by this key (a key
+ * of another type counts too: the handshake should have asked for what is known). On CHANGED, *ret_line is the line and *ret_fingerprint the fingerprint of
  * the key that stands there (g_free); on REVOKED, the line of the revocation. Both may be NULL. */
 enum known_hosts_verdict known_hosts_check(const struct known_hosts *hosts, const char *host, uint16_t port, const uint8_t *key,
                                            size_t key_length, int *ret_line, char **ret_fingerprint);

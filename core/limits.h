@@ -41,6 +41,8 @@
 #define LIMIT_LABEL_VALUE_BYTES 4096
 /* An exec string over ~34 KB fails in libssh2; dropbear drops the connection over 9,000 bytes. */
 #define LIMIT_SSH_EXEC_BYTES 8192
+/* A site with 100,000 hosts, each with three keys, is about 30 MB. */
+#define LIMIT_KNOWN_HOSTS_BYTES (64 * 1024 * 1024)
 #define LIMIT_SSH_SEND_BUFFER_BYTES (128 * 1024)
 #define LIMIT_REGEX_MATCH 100000 /* PCRE (*LIMIT_MATCH=…): ^(a+)+$ on 41 bytes took 327 ms without */
 
