@@ -11,7 +11,10 @@
  * NULL when there is an error finding. An empty text is an empty inventory. */
 json_t *inventory_parse(const char *path, const char *text, size_t length, struct finding_list *findings);
 
-/* The host with this name, alias or address; strips scheme and port: "https://web-1:9100", "[2001:db8::1]:22". Borrowed. */
+/* The bare host of "https://web-1:9100/x", "[2001:db8::1]:22", "web-1." g_free. */
+char *inventory_host_text(const char *text);
+/* The host with this name, alias or address, after inventory_host_text(), ignoring case; names and aliases come first,
+ * an address that two hosts share finds neither. Borrowed. */
 const json_t *inventory_find(const json_t *inventory, const char *text);
 /* The hosts whose labels match the filter (NULL = all). New array of borrowed hosts (new references). */
 json_t *inventory_filter(const json_t *inventory, const char *filter, const json_t *params, GError **error);

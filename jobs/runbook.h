@@ -1,7 +1,7 @@
 /* runbook: the parser of runbooks and documents: text in, structs and findings out. Knows no Git, no store, no Lua.
  *
- * A file is a runbook when it has a step or the key `hikeshi: 1`; any other markdown file is a document (title, owner, covers).
- * Every finding has file, line, column. Format: docs/runbooks.md. */
+ * A file is a runbook when it has a step or the key `hikeshi: 1`; any other markdown file is a document (title, owner,
+ * covers). Every finding has file, line, column. Format: docs/runbooks.md. */
 #ifndef JOBS_RUNBOOK_H
 #define JOBS_RUNBOOK_H
 
@@ -64,11 +64,11 @@ struct step {
     bool effect_read, idempotent, handler, always, verify, cancel_after;
     enum step_on_error on_error;
     char *on_error_step;
-    char *approve;  /* policy name */
-    char **asks;    /* input names */
-    char **shows;   /* paths */
-    char *hosts;    /* filter text, or "$params.x" */
-    char *sudo;     /* NULL, "true", or a user */
+    char *approve; /* policy name */
+    char **asks;   /* input names */
+    char **shows;  /* paths */
+    char *hosts;   /* filter text, or "$params.x" */
+    char *sudo;    /* NULL, "true", or a user */
 };
 
 struct limits {
@@ -84,26 +84,26 @@ struct runbook {
     char *repository, *id, *path, *commit;
     char *title, *owner, *severity;
     char **covers, **aliases, **secrets;
-    char *hosts; /* filter text or NULL */
+    char *hosts;                                   /* filter text or NULL */
     GPtrArray *params, *inputs, *triggers, *steps; /* of the structs above */
     struct limits limits;
     size_t lines;
 };
 
-/* Parses one file. Findings are appended. Returns NULL when there is an error finding, or when the file is neither (never
- * for markdown: a document always parses). `path` is relative to the repository. */
+/* Parses one file. Findings are appended. Returns NULL when there is an error finding, or when the file is neither
+ * (never for markdown: a document always parses). `path` is relative to the repository. */
 struct runbook *runbook_parse(const char *path, const char *text, size_t length, struct finding_list *findings);
 void runbook_free(struct runbook *runbook);
 const struct step *runbook_step(const struct runbook *runbook, const char *id);
 const struct param *runbook_param(const struct runbook *runbook, const char *name);
 
 /* Takes given values (JSON object; strings from command lines and webhooks are converted) and makes the run's params:
- * defaults, `from` paths looked up in `context` ({"incident","alert"}, may be NULL), types, constraints, hosts resolved through
- * `inventory` (array of hosts as in docs/design/wire.md; NULL = hosts are not checked). Undeclared names are refused. On failure
- * NULL: ERROR_INVALID with a message for the first problem, *ret_reason (static, may be NULL) "missing_param",
- * "ambiguous_param" or "invalid_param". New reference. */
-json_t *runbook_bind_params(const struct runbook *runbook, const json_t *given, const json_t *context, const json_t *inventory,
-                            const char **ret_reason, GError **error);
+ * defaults, `from` paths looked up in `context` ({"incident","alert"}, may be NULL), types, constraints, hosts resolved
+ * through `inventory` (array of hosts as in docs/design/wire.md; NULL = hosts are not checked). Undeclared names are
+ * refused. On failure NULL: ERROR_INVALID with a message for the first problem, *ret_reason (static, may be NULL)
+ * "missing_param", "ambiguous_param" or "invalid_param". New reference. */
+json_t *runbook_bind_params(const struct runbook *runbook, const json_t *given, const json_t *context,
+                            const json_t *inventory, const char **ret_reason, GError **error);
 
 /* The step list and settings for the wire ("steps", "limits", "hosts", …; docs/design/wire.md). New reference. */
 json_t *runbook_to_wire(const struct runbook *runbook);

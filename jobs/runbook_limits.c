@@ -1,0 +1,69 @@
+/* runbook_limits: the `limits` of a runbook. Who enforces them is jobs/ (starting) and the runner (time, hosts). */
+#include "core/clock.h"
+#include "core/limits.h"
+#include "jobs/runbook_parse.h"
+#include <string.h>
+
+#define DAY_MS (24 * 60 * 60 * 1000LL)
+
+static void read_per(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
+                     void *target)
+{
+    static const struct field row = {"per", FIELD_STRINGS, .offset = offsetof(struct limits, per)};
+    static const char *const roots[] = {"params", "incident", "alert", NULL};
+    if (!field_read_value(reader, &row, key, value, target))
+        return;
+    for (char **path = ((struct limits *)target)->per; *path; path++) {
+        if (!parser_check_path(reader, value, *path, roots))
+            continue;
+        if (g_str_has_prefix(*path, "params."))
+            parser_refer(parser_of(reader), REFERENCE_PARAM, *path + strlen("params."), value);
+    }
+}
+
+/* "10/1h" */
+static void read_max_runs(const struct field_reader *reader, const struct yaml_node *key G_GNUC_UNUSED,
+                          const struct yaml_node *value, void *target)
+{
+    struct limits *limits = target;
+    g_auto(GStrv) parts = g_strsplit(value->kind == YAML_STRING ? value->text : "", "/", 2);
+    gint64 runs;
+    int64_t window_ms;
+    if (g_strv_length(parts) == 2 && g_ascii_string_to_signed(parts[0], 10, 1, 1000000, &runs, NULL) &&
+        clock_duration_parse(parts[1], &window_ms, NULL) && window_ms > 0) {
+        limits->max_runs = runs;
+        limits->max_runs_window_ms = window_ms;
+        return;
+    }
+    field_error(reader, "bad-value", value, NULL, "'max_runs' must be a count and a time, such as 10/1h");
+}
+
+static void read_lock(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
+                      void *target)
+{
+    static const struct field row = {"lock", FIELD_STRING, .offset = offsetof(struct limits, lock)};
+    if (field_read_value(reader, &row, key, value, target) && !field_is_name(value->text, true))
+        field_error(reader, "bad-value", value, NULL, "the lock's name '%s' must be of small letters, digits, _ and -",
+                    value->text);
+}
+
+static const struct field fields[] = {
+    {"timeout", FIELD_DURATION, .offset = offsetof(struct limits, timeout_ms), .minimum = 1, .maximum = 7 * DAY_MS},
+    {"concurrency", FIELD_INTEGER, .offset = offsetof(struct limits, concurrency), .minimum = 1, .maximum = 10000},
+    {"per", FIELD_READ, .read = read_per},
+    {"overflow", FIELD_STRING, .offset = offsetof(struct limits, overflow),
+     .choices = (const char *const[]){"drop", "queue", "replace", NULL}},
+    {"cooldown", FIELD_DURATION, .offset = offsetof(struct limits, cooldown_ms), .minimum = 0, .maximum = 366 * DAY_MS},
+    {"max_runs", FIELD_READ, .read = read_max_runs},
+    {"max_hosts", FIELD_INTEGER, .offset = offsetof(struct limits, max_hosts), .minimum = 1, .maximum = 100000},
+    {"max_percent", FIELD_INTEGER, .offset = offsetof(struct limits, max_percent), .minimum = 1, .maximum = 100},
+    {"lock", FIELD_READ, .read = read_lock},
+    {"breaker", FIELD_INTEGER, .offset = offsetof(struct limits, breaker), .minimum = 1, .maximum = 1000},
+    {NULL},
+};
+
+void runbook_read_limits(const struct field_reader *reader, const struct yaml_node *key G_GNUC_UNUSED,
+                         const struct yaml_node *value, void *target)
+{
+    field_read_map(reader, value, "limits", fields, &((struct runbook *)target)->limits);
+}
