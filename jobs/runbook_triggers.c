@@ -73,8 +73,13 @@ static void read_match(const struct field_reader *reader, const struct yaml_node
             check_match_value(reader, wanted);
             continue;
         }
-        for (size_t k = 0; k < wanted->count; k++)
+        for (size_t k = 0; k < wanted->count; k++) {
             check_match_value(reader, wanted->items[k]);
+            if (wanted->count > 1 && wanted->items[k]->text && wanted->items[k]->text[0] == '!')
+                field_error(reader, "bad-value", wanted->items[k], NULL,
+                            "in a list any one value is enough: '%s' beside others lets nearly everything match",
+                            wanted->items[k]->text);
+        }
         if (wanted->count == 0)
             field_error(reader, "bad-value", wanted, NULL, "an empty list matches nothing");
     }
