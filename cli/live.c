@@ -1,0 +1,447 @@
+/* live: one function an event kind, and whole lines out of chunks of output. */
+#include "cli/live.h"
+#include "cli/print.h"
+#include "cli/terminal.h"
+#include "core/clock.h"
+#include <glib.h>
+#include <string.h>
+
+#define MAX_LINE_BYTES 8192 /* a longer line is printed in pieces */
+
+struct live {
+    FILE *out;
+    bool tty;
+    enum terminal_clean clean;
+    GHashTable *titles;  /* step id → title */
+    GHashTable *partial; /* "step\nhost\nstream" → GString, freed with its entry: the line that is not whole yet */
+    char *step;          /* whose heading stands above */
+    char *state;
+};
+
+struct live *live_new(FILE *out)
+{
+    struct live *live = g_new0(struct live, 1);
+    live->out = out;
+    live->tty = terminal_is_tty(out);
+    live->clean = terminal_has_colour(out) ? TERMINAL_COLOUR : TERMINAL_PLAIN;
+    live->titles = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    live->partial = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    live->state = g_strdup("running");
+    return live;
+}
+
+static const char *text(const json_t *event, const char *key)
+{
+    return json_get_string(event, key, NULL);
+}
+
+static const char *style(const struct live *live, enum terminal_style which)
+{
+    return terminal_style(live->out, which);
+}
+
+/* The start of every line below a step's heading: "  " on a terminal, "[look] " elsewhere. */
+static void begin_line(struct live *live, const char *step)
+{
+    if (live->tty) {
+        fputs("  ", live->out);
+    } else if (step) {
+        g_autofree char *id = terminal_clean_line(step);
+        fprintf(live->out, "[%s] ", id);
+    }
+}
+
+static void heading(struct live *live, const char *step)
+{
+    if (!step || g_strcmp0(live->step, step) == 0)
+        return;
+    g_free(live->step);
+    live->step = g_strdup(step);
+    const char *known = g_hash_table_lookup(live->titles, step);
+    g_autofree char *id = terminal_clean_line(step);
+    g_autofree char *title = known ? terminal_clean_line(known) : g_strdup("");
+    if (live->tty)
+        fprintf(live->out, "\n%s%s%s %s%s%s\n", style(live, STYLE_BOLD), *title ? title : id, style(live, STYLE_RESET),
+                style(live, STYLE_DIM), *title ? id : "", style(live, STYLE_RESET));
+    else
+        fprintf(live->out, "[%s] %s\n", id, *title ? title : "step");
+}
+
+/* One line in a colour: what hikeshi itself says. */
+static void say(struct live *live, const char *step, enum terminal_style colour, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
+static void say(struct live *live, const char *step, enum terminal_style colour, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *message = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_autofree char *line = terminal_clean_line(message);
+    heading(live, step);
+    begin_line(live, step);
+    bool plain = colour == STYLE_RESET;
+    fprintf(live->out, "%s%s%s\n", plain ? "" : style(live, colour), line, plain ? "" : style(live, STYLE_RESET));
+}
+
+static void print_output_line(struct live *live, const char *step, const char *host, const char *stream,
+                              const char *line, size_t length)
+{
+    /* A progress bar rewrites its line: its last state is what a person would see. */
+    while (length && line[length - 1] == '\r')
+        length--;
+    for (size_t i = length; i > 0; i--) {
+        if (line[i - 1] == '\r') {
+            line += i;
+            length -= i;
+            break;
+        }
+    }
+    g_autofree char *safe = terminal_clean(line, length, live->clean);
+    g_strdelimit(safe, "\n", ' ');
+    bool err = g_strcmp0(stream, "err") == 0;
+    heading(live, step);
+    begin_line(live, step);
+    if (host) {
+        g_autofree char *name = terminal_clean_line(host);
+        fprintf(live->out, "%s%s%s%s ", style(live, err ? STYLE_YELLOW : STYLE_CYAN), name,
+                live->tty ? " │"
+                : err     ? " (err):"
+                          : ":",
+                style(live, STYLE_RESET));
+    }
+    fprintf(live->out, "%s\n", safe);
+}
+
+static void flush_partial(struct live *live, const char *key, GString *partial)
+{
+    g_auto(GStrv) parts = g_strsplit(key, "\n", 3);
+    if (partial->len)
+        print_output_line(live, parts[0], *parts[1] ? parts[1] : NULL, parts[2], partial->str, partial->len);
+    g_string_truncate(partial, 0);
+}
+
+/* Prints the unfinished lines of a step (and host, when not NULL). */
+static void flush_step(struct live *live, const char *step, const char *host)
+{
+    g_autofree char *prefix =
+        step ? g_strdup_printf("%s\n%s%s", step, host ? host : "", host ? "\n" : "") : g_strdup("");
+    GHashTableIter iter;
+    gpointer key, partial;
+    g_hash_table_iter_init(&iter, live->partial);
+    while (g_hash_table_iter_next(&iter, &key, &partial)) {
+        if (!g_str_has_prefix(key, prefix))
+            continue;
+        flush_partial(live, key, partial);
+        g_string_free(partial, TRUE);
+        g_hash_table_iter_remove(&iter);
+    }
+}
+
+static void on_output(struct live *live, const json_t *event)
+{
+    const char *step = text(event, "step"), *host = text(event, "host"), *stream = text(event, "stream");
+    const json_t *value = json_object_get(event, "text");
+    const char *bytes = json_string_value(value);
+    size_t length = json_string_length(value);
+    if (!bytes)
+        return;
+    g_autofree char *key = g_strdup_printf("%s\n%s\n%s", step ? step : "", host ? host : "", stream ? stream : "out");
+    GString *partial = g_hash_table_lookup(live->partial, key);
+    if (!partial) {
+        partial = g_string_new(NULL);
+        g_hash_table_insert(live->partial, g_strdup(key), partial);
+    }
+    while (length) {
+        const char *newline = memchr(bytes, '\n', length);
+        size_t piece = newline ? (size_t)(newline - bytes) : MIN(length, MAX_LINE_BYTES);
+        g_string_append_len(partial, bytes, (gssize)piece);
+        if (newline && !partial->len)
+            print_output_line(live, step, host, stream, "", 0);
+        else if (newline || partial->len >= MAX_LINE_BYTES)
+            flush_partial(live, key, partial);
+        piece += newline != NULL;
+        bytes += piece;
+        length -= piece;
+    }
+    /* Lines of the step's own log are whole sentences. */
+    if (!host)
+        flush_partial(live, key, partial);
+}
+
+static void on_step_start(struct live *live, const json_t *event)
+{
+    json_int_t attempt = json_get_integer(event, "try", 1);
+    heading(live, text(event, "step"));
+    if (attempt > 1)
+        say(live, text(event, "step"), STYLE_DIM, "attempt %" JSON_INTEGER_FORMAT, attempt);
+}
+
+static void on_command(struct live *live, const json_t *event)
+{
+    g_autoptr(GString) words = g_string_new(NULL);
+    size_t index;
+    json_t *word;
+    json_array_foreach (json_object_get(event, "argv"), index, word)
+        g_string_append_printf(words, "%s%s", index ? " " : "", json_is_string(word) ? json_string_value(word) : "?");
+    const char *script = text(event, "script"), *sudo = text(event, "sudo");
+    if (script)
+        g_string_append(words, "(the step's script)");
+    bool as_root = sudo || json_is_true(json_object_get(event, "sudo"));
+    say(live, text(event, "step"), STYLE_DIM, "%s %s %s", text(event, "host") ? text(event, "host") : "-",
+        as_root ? "#" : "$", words->str);
+}
+
+/* "exit 1", "host_key: the key changed" */
+static char *problem_text(const json_t *event)
+{
+    const json_t *error = json_object_get(event, "error");
+    const char *code = text(event, "code") ? text(event, "code") : text(error, "code");
+    const char *message = json_is_string(error) ? json_string_value(error) : text(error, "message");
+    const json_t *number = json_object_get(event, "code");
+    if (message)
+        return g_strdup_printf("%s%s%s", code ? code : "", code ? ": " : "", message);
+    if (json_is_integer(number))
+        return g_strdup_printf("exit %" JSON_INTEGER_FORMAT, json_integer_value(number));
+    return g_strdup(code ? code : "");
+}
+
+static void on_host(struct live *live, const json_t *event)
+{
+    const char *step = text(event, "step"), *host = text(event, "host"), *result = text(event, "result");
+    flush_step(live, step, host);
+    if (g_strcmp0(result, "ok") == 0)
+        return;
+    g_autofree char *problem = problem_text(event);
+    const json_t *stopped = json_object_get(event, "stopped");
+    const char *proof = json_is_true(stopped)    ? "; the remote processes are stopped"
+                        : json_is_false(stopped) ? "; could not confirm that the remote processes are stopped"
+                                                 : "";
+    say(live, step, terminal_state_style(result), "%s %s%s%s%s", host ? host : "-", result ? result : "?",
+        *problem ? ": " : "", problem, proof);
+}
+
+static void on_note(struct live *live, const json_t *event)
+{
+    say(live, text(event, "step"), STYLE_BLUE, "note: %s", text(event, "text") ? text(event, "text") : "");
+}
+
+static void report_table(struct live *live, const json_t *event)
+{
+    const char *step = text(event, "step");
+    size_t index;
+    json_t *row;
+    g_autofree char *columns = print_value_text(json_object_get(event, "columns"));
+    say(live, step, STYLE_DIM, "%s", columns);
+    json_array_foreach (json_object_get(event, "rows"), index, row) {
+        g_autofree char *cells = print_value_text(row);
+        say(live, step, STYLE_RESET, "%s", cells);
+    }
+}
+
+static void report_text(struct live *live, const json_t *event)
+{
+    const char *body = text(event, "text");
+    g_auto(GStrv) lines = g_strsplit(body ? body : "", "\n", -1);
+    for (size_t i = 0; lines[i]; i++) {
+        if (*lines[i] || lines[i + 1])
+            print_output_line(live, text(event, "step"), NULL, "out", lines[i], strlen(lines[i]));
+    }
+}
+
+static void on_report(struct live *live, const json_t *event)
+{
+    const char *step = text(event, "step"), *kind = text(event, "report_kind"), *title = text(event, "title");
+    if (g_strcmp0(kind, "metric") == 0) {
+        const json_t *value = json_object_get(event, "value");
+        g_autofree char *number = value ? print_value_text(value) : g_strdup("-");
+        const char *unit = text(event, "unit");
+        say(live, step, STYLE_BOLD, "%s: %s%s%s", title ? title : "", number, unit && g_ascii_isalpha(*unit) ? " " : "",
+            unit ? unit : "");
+        return;
+    }
+    say(live, step, STYLE_BOLD, "%s", title ? title : "report");
+    if (g_strcmp0(kind, "table") == 0)
+        report_table(live, event);
+    else
+        report_text(live, event);
+}
+
+static char *duration_text(const json_t *event)
+{
+    const json_t *ms = json_object_get(event, "duration_ms");
+    if (!json_is_integer(ms))
+        return g_strdup("");
+    g_autofree char *duration = clock_duration_format(json_integer_value(ms));
+    return g_strconcat(" in ", duration, NULL);
+}
+
+static void on_retry(struct live *live, const json_t *event)
+{
+    g_autofree char *problem = problem_text(event);
+    g_autofree char *delay = clock_duration_format(json_get_integer(event, "delay_ms", 0));
+    flush_step(live, text(event, "step"), NULL);
+    say(live, text(event, "step"), STYLE_YELLOW, "%s; next attempt in %s", *problem ? problem : "failed", delay);
+}
+
+static const char *result_mark(const struct live *live, const char *result)
+{
+    if (!live->tty)
+        return "";
+    return g_strcmp0(result, "ok") == 0 ? "✔ " : g_strcmp0(result, "skipped") == 0 ? "– " : "✘ ";
+}
+
+static void on_step_end(struct live *live, const json_t *event)
+{
+    const char *step = text(event, "step"), *result = text(event, "result"), *message = text(event, "message");
+    const json_t *error = json_object_get(event, "error");
+    flush_step(live, step, NULL);
+    g_autofree char *problem = problem_text(event);
+    g_autofree char *duration = duration_text(event);
+    const char *why = *problem ? problem : message ? message : "";
+    say(live, step, terminal_state_style(result), "%s%s%s%s%s", result_mark(live, result), result ? result : "?",
+        duration, *why ? ": " : "", why);
+    if (text(error, "file") && json_is_integer(json_object_get(error, "line")))
+        say(live, step, STYLE_DIM, "at %s:%" JSON_INTEGER_FORMAT, text(error, "file"),
+            json_get_integer(error, "line", 0));
+}
+
+static void set_state(struct live *live, const char *state)
+{
+    if (!state)
+        return;
+    g_free(live->state);
+    live->state = g_strdup(state);
+}
+
+static void on_approval(struct live *live, const json_t *event)
+{
+    const char *step = text(event, "step"), *policy = text(event, "policy");
+    const char *key;
+    json_t *value;
+    set_state(live, "waiting");
+    say(live, step, STYLE_YELLOW, "waits for approval (policy %s)", policy ? policy : "-");
+    if (json_array_size(json_object_get(event, "hosts"))) {
+        g_autofree char *hosts = print_value_text(json_object_get(event, "hosts"));
+        say(live, step, STYLE_RESET, "hosts: %s", hosts);
+    }
+    json_object_foreach (json_object_get(event, "shows"), key, value) {
+        g_autofree char *shown = print_value_text(value);
+        say(live, step, STYLE_RESET, "%s: %s", key, shown);
+    }
+}
+
+static void on_delay(struct live *live, const json_t *event)
+{
+    g_autofree char *until = clock_format(json_get_integer(event, "until", 0));
+    set_state(live, "waiting");
+    say(live, text(event, "step"), STYLE_YELLOW, "waits until %s", until);
+}
+
+static void print_end(struct live *live, const char *state, const char *reason, const json_t *verified,
+                      const char *message)
+{
+    const char *checked = json_is_true(verified) ? ", verified" : json_is_false(verified) ? ", not verified" : "";
+    bool because = reason && *reason;
+    g_autofree char *line =
+        g_strdup_printf("%s%s%s%s%s%s%s", state, because ? " (" : "", because ? reason : "", because ? ")" : "",
+                        checked, message && *message ? ": " : "", message ? message : "");
+    g_autofree char *safe = terminal_clean_line(line);
+    fprintf(live->out, "%s%s%s%s\n", live->tty ? "\n" : "run ", style(live, terminal_state_style(state)), safe,
+            style(live, STYLE_RESET));
+}
+
+static void on_run_end(struct live *live, const json_t *event)
+{
+    flush_step(live, NULL, NULL);
+    set_state(live, text(event, "state"));
+    print_end(live, live->state, text(event, "reason"), json_object_get(event, "verified"), text(event, "message"));
+}
+
+/* The server's own: a state that the runner did not tell (queued, approved, denied, expired, cancelled while waiting).
+ */
+static void on_run(struct live *live, const json_t *event)
+{
+    const char *state = text(event, "state");
+    if (!state || g_strcmp0(state, live->state) == 0)
+        return;
+    bool known = run_state_is_final(live->state);
+    set_state(live, state);
+    if (run_state_is_final(state) && !known)
+        print_end(live, state, text(event, "reason"), NULL, text(event, "text"));
+}
+
+static void on_step(struct live *live, const json_t *event)
+{
+    const char *state = text(event, "result") ? text(event, "result") : text(event, "state"),
+               *why = text(event, "text");
+    if (why || text(event, "result"))
+        say(live, text(event, "step"), terminal_state_style(state), "%s%s%s", state ? state : "",
+            state && why ? ": " : "", why ? why : "");
+}
+
+static const struct {
+    const char *kind;
+    void (*fn)(struct live *live, const json_t *event);
+} kinds[] = {
+    {"step_start", on_step_start},
+    {"command", on_command},
+    {"output", on_output},
+    {"host", on_host},
+    {"note", on_note},
+    {"report", on_report},
+    {"retry", on_retry},
+    {"step_end", on_step_end},
+    {"approval", on_approval},
+    {"delay", on_delay},
+    {"run_end", on_run_end},
+    {"run", on_run},
+    {"step", on_step},
+};
+
+void live_event(struct live *live, const json_t *event)
+{
+    const char *kind = text(event, "kind");
+    for (size_t i = 0; kind && i < G_N_ELEMENTS(kinds); i++) {
+        if (strcmp(kinds[i].kind, kind) == 0)
+            kinds[i].fn(live, event);
+    }
+    fflush(live->out);
+}
+
+void live_steps(struct live *live, const json_t *steps)
+{
+    size_t index;
+    json_t *step;
+    json_array_foreach (steps, index, step) {
+        const char *id = text(step, "id"), *title = text(step, "title");
+        if (id && title)
+            g_hash_table_replace(live->titles, g_strdup(id), g_strdup(title));
+    }
+}
+
+void live_free(struct live *live)
+{
+    if (!live)
+        return;
+    flush_step(live, NULL, NULL);
+    g_hash_table_unref(live->titles);
+    g_hash_table_unref(live->partial);
+    g_free(live->step);
+    g_free(live->state);
+    g_free(live);
+}
+
+const char *live_state(const struct live *live)
+{
+    return live->state;
+}
+
+bool live_ended(const struct live *live)
+{
+    return run_state_is_final(live->state);
+}
+
+int live_exit_status(const struct live *live)
+{
+    return run_exit_status(live->state);
+}
