@@ -2,6 +2,6 @@
 #include "cli/commands.h"
 
 const struct cli_command *const cli_commands[] = {
-    &cmd_version,
+    &cmd_coverage, &cmd_version,
     NULL,
 };

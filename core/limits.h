@@ -20,6 +20,9 @@
 #define LIMIT_YAML_DEPTH 64
 #define LIMIT_YAML_NODES 200000
 #define LIMIT_JSON_DEPTH 64
+/* Manifests: a rendered chart is a few hundred KiB; CRD bundles reach some MiB. */
+#define LIMIT_MANIFEST_BYTES (8 * 1024 * 1024)
+#define LIMIT_FOLDER_DEPTH   64
 /* `data`: what passes between steps. More is an error, never a cut. */
 #define LIMIT_DATA_BYTES (256 * 1024)
 /* A step's Lua state. A runbook has no business with more. */
