@@ -72,5 +72,9 @@ struct server_stream *server_stream_new(struct server_request *request, void (*c
 /* event and id may be NULL; data: one line of JSON. */
 void server_stream_event(struct server_stream *stream, const char *event, const char *id, const char *data);
 void server_stream_end(struct server_stream *stream); /* flush, then close; closed() does not come */
+/* For replays: bytes that wait for the client, and a callback (with closed()'s arg) when all of them are on their way.
+ * An event that is larger than the ring is taken when nothing else waits. */
+size_t server_stream_queued(const struct server_stream *stream);
+void server_stream_on_drained(struct server_stream *stream, void (*drained)(void *arg));
 
 #endif

@@ -7,19 +7,19 @@
 #include "web/server_private.h"
 #include <string.h>
 
-#define RING_BYTES      ((size_t)256 * 1024)
-#define RING_FIRST      ((size_t)1024)
-#define BLOCK_BYTES     ((size_t)16 * 1024)
-#define LAGGED_RESERVED ((size_t)64) /* so that the last event always fits */
+#define RING_BYTES  ((size_t)256 * 1024)
+#define RING_FIRST  ((size_t)1024)
+#define BLOCK_BYTES ((size_t)16 * 1024)
 
 struct server_stream {
     unsigned references;
     struct server *server; /* NULL when the exchange is over */
     struct MHD_Connection *connection;
     void (*closed)(void *arg); /* NULL when the caller has let go */
+    void (*drained)(void *arg);
     void *arg;
     bool suspended, ended, lagged;
-    char *ring; /* bytes [head, head + used), wrapping; grows to RING_BYTES + LAGGED_RESERVED */
+    char *ring; /* bytes [head, head + used), wrapping; capacity is a power of two */
     size_t head, used, capacity;
 };
 
@@ -49,29 +49,30 @@ static size_t ring_take(struct server_stream *stream, char *to, size_t most)
     return taken;
 }
 
-static void ring_grow(struct server_stream *stream, size_t needed, size_t most)
+static void ring_grow(struct server_stream *stream, size_t needed)
 {
     size_t capacity = MAX(stream->capacity, RING_FIRST);
     while (capacity < needed)
         capacity *= 2;
-    char *ring = g_malloc(MIN(capacity, most));
+    char *ring = g_malloc(capacity);
     size_t used = stream->used;
     if (used > 0)
         ring_take(stream, ring, used);
     g_free(stream->ring);
     stream->ring = ring;
-    stream->capacity = MIN(capacity, most);
+    stream->capacity = capacity;
     stream->head = 0;
     stream->used = used;
 }
 
+/* False when the ring would grow over the ceiling; one event alone may be larger (a page of `data`). */
 static bool ring_put(struct server_stream *stream, const char *bytes, size_t length, size_t ceiling)
 {
     size_t needed = stream->used + length;
-    if (needed > ceiling)
+    if (needed > ceiling && stream->used > 0)
         return false;
     if (needed > stream->capacity)
-        ring_grow(stream, needed, RING_BYTES + LAGGED_RESERVED);
+        ring_grow(stream, needed);
     size_t tail = (stream->head + stream->used) % stream->capacity;
     size_t first = MIN(length, stream->capacity - tail);
     memcpy(stream->ring + tail, bytes, first);
@@ -87,6 +88,8 @@ static ssize_t read_stream(void *arg, uint64_t position, char *buffer, size_t mo
 {
     (void)position;
     struct server_stream *stream = arg;
+    if (stream->used == 0 && !stream->ended && stream->closed != NULL && stream->drained != NULL)
+        stream->drained(stream->arg); /* may put events, or end the stream */
     size_t taken = ring_take(stream, buffer, most);
     if (taken > 0)
         return (ssize_t)taken;
@@ -194,9 +197,8 @@ struct server_stream *server_stream_new(struct server_request *request, void (*c
 static void drop_laggard(struct server_stream *stream)
 {
     static const char last[] = "event: lagged\ndata: {}\n\n";
-    G_STATIC_ASSERT(sizeof last <= LAGGED_RESERVED);
     stream->lagged = stream->ended = true;
-    ring_put(stream, last, sizeof last - 1, RING_BYTES + LAGGED_RESERVED);
+    ring_put(stream, last, sizeof last - 1, G_MAXSIZE);
     loop_timer_start(stream->server->farewell, 0, 0);
 }
 
@@ -213,6 +215,16 @@ void server_stream_event(struct server_stream *stream, const char *event, const 
     if (!ring_put(stream, text->str, text->len, RING_BYTES))
         drop_laggard(stream);
     wake(stream);
+}
+
+size_t server_stream_queued(const struct server_stream *stream)
+{
+    return stream->used;
+}
+
+void server_stream_on_drained(struct server_stream *stream, void (*drained)(void *arg))
+{
+    stream->drained = drained;
 }
 
 void server_stream_end(struct server_stream *stream)

@@ -1,0 +1,32 @@
+#include "jobs/runbook_api.h"
+#include "web/api/api.h"
+
+const struct web_route routes_runbooks[] = {
+    {.method = "GET",
+     .path = "/api/v1/runbooks",
+     .role = ROLE_VIEWER,
+     .success = 200,
+     .fn = runbook_list,
+     .query = "kind owner " PAGE,
+     .help = "runbooks and documents in service, by id"},
+    {.method = "GET",
+     .path = "/api/v1/runbooks/{id...}",
+     .role = ROLE_VIEWER,
+     .success = 200,
+     .fn = runbook_get,
+     .help = "one runbook or document: params, triggers, steps"},
+    {.method = "GET",
+     .path = "/api/v1/findings",
+     .role = ROLE_VIEWER,
+     .success = 200,
+     .fn = runbook_findings,
+     .query = "level " PAGE,
+     .help = "what is wrong in the repositories' files"},
+    {.method = "GET",
+     .path = "/api/v1/repositories",
+     .role = ROLE_VIEWER,
+     .success = 200,
+     .fn = repository_list,
+     .help = "repositories: branch, commit in service, last fetch, last error"},
+    {0},
+};

@@ -1,0 +1,35 @@
+/* call: one request on its way through a route: found, authenticated, asked of jobs/, answered. */
+#ifndef WEB_CALL_H
+#define WEB_CALL_H
+
+#include "web/route.h"
+
+struct web {
+    struct jobs *jobs;
+    struct server *server; /* config `listen` */
+    struct server *local;  /* DATA/runner.sock */
+    struct log_readers *log_readers;
+};
+
+struct web_call {
+    struct web *web;
+    struct server_request *request;
+    const struct web_route *route;
+    struct route_params params;
+    const struct actor *actor; /* valid while the route's function is called; NULL for ROLE_NONE */
+    bool refreshed;            /* the token table was read again for this call */
+};
+
+/* The handlers of the two servers; arg is struct web. */
+void web_call_public(void *arg, struct server_request *request);
+void web_call_runner(void *arg, struct server_request *request);
+size_t web_body_limit(void *arg, const struct server_request *request);
+
+/* The request object of the jobs_fn: path, query, body, idempotency_key; or NULL with the error. New reference. */
+json_t *web_call_request(const struct web_call *call, GError **error);
+/* Asks the route's jobs_fn and answers with what it says. */
+void web_call_ask(struct web_call *call);
+/* Answers with an error's problem+json; a failure of ours is logged, once, here. */
+void web_call_fail(struct server_request *request, const GError *error);
+
+#endif

@@ -1,0 +1,16 @@
+/* raw: the routes whose answer is not the JSON of a jobs_fn. */
+#ifndef WEB_RAW_H
+#define WEB_RAW_H
+
+#include "web/web.h"
+
+/* POST /hooks/{source}: the delivery goes to the source as it came; its kind decides the status. */
+void hook_serve(struct web_call *call);
+/* POST /hooks/git/{repository}: a push webhook; 202 and a fetch, or 403. */
+void hook_serve_push(struct web_call *call);
+/* GET /readyz: 200 or 503 with what is not ready. */
+void ready_serve(struct web_call *call);
+/* GET /metrics: the Prometheus text format. */
+void metrics_serve(struct web_call *call);
+
+#endif
