@@ -1,0 +1,291 @@
+/* auth: see auth.h. Signs by itself (key.h) or through the agent: libssh2 gets finished signatures from its callback. */
+#include "runner/ssh/auth.h"
+#include "core/errors.h"
+#include "core/known_hosts.h"
+#include "runner/ssh/agent.h"
+#include "runner/ssh/packet.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* sshd closes the connection after MaxAuthTries (6) refusals. */
+enum { MAX_CANDIDATES = 6 };
+
+/* One public key to offer. */
+struct candidate {
+    char *name;
+    const struct ssh_key *key; /* or NULL: the agent signs */
+    GBytes *blob;
+};
+
+struct ssh_auth {
+    LIBSSH2_SESSION *ssh2;
+    const struct ssh_target *target;
+    struct ssh_identities *identities;
+    struct ssh_agent *agent; /* NULL = not used */
+    GPtrArray *candidates;   /* NULL until all keys are known */
+    guint next;
+    bool asked_agent; /* a signature of the current candidate is under way */
+    GString *notes;   /* what could not be tried, and why */
+    void *self;       /* what libssh2 hands to the callback */
+};
+
+static void candidate_free(void *pointer)
+{
+    struct candidate *candidate = pointer;
+    g_free(candidate->name);
+    g_bytes_unref(candidate->blob);
+    g_free(candidate);
+}
+
+struct ssh_auth *ssh_auth_new(struct loop *loop, LIBSSH2_SESSION *ssh2, const struct ssh_target *target,
+                              struct ssh_identities *identities, bool agent, void (*wake)(void *arg), void *arg)
+{
+    struct ssh_auth *auth = g_new0(struct ssh_auth, 1);
+    auth->ssh2 = ssh2;
+    auth->target = target;
+    auth->identities = identities;
+    auth->notes = g_string_new(NULL);
+    auth->self = auth;
+    const char *path = g_getenv("SSH_AUTH_SOCK");
+    if (agent && target->identity == NULL && path != NULL && *path != '\0')
+        auth->agent = ssh_agent_new(loop, path, wake, arg);
+    return auth;
+}
+
+void ssh_auth_free(struct ssh_auth *auth)
+{
+    if (auth == NULL)
+        return;
+    ssh_agent_free(auth->agent);
+    if (auth->candidates != NULL)
+        g_ptr_array_unref(auth->candidates);
+    g_string_free(auth->notes, TRUE);
+    g_free(auth);
+}
+
+static void note(struct ssh_auth *auth, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void note(struct ssh_auth *auth, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_string_append(auth->notes, "; ");
+    g_string_append_vprintf(auth->notes, format, arguments);
+    va_end(arguments);
+}
+
+/* libssh2 before 1.11 signs RSA with SHA-1 only, which no current server takes. */
+static bool library_knows_rsa_sha2(void)
+{
+    return libssh2_version(0x010b00) != NULL;
+}
+
+/* True when libssh2 can speak of such a public key. */
+static bool usable(struct ssh_auth *auth, GBytes *blob, const char *name, bool quiet)
+{
+    gsize length;
+    const uint8_t *bytes = g_bytes_get_data(blob, &length);
+    struct ssh_reader reader = ssh_reader_over(bytes, length);
+    struct ssh_span type;
+    if (!ssh_read_string(&reader, &type))
+        return false;
+    if (ssh_span_is(&type, "ssh-rsa")) {
+        if (library_knows_rsa_sha2())
+            return true;
+        note(auth, "RSA identity %s was not tried, libssh2 %s cannot sign with SHA-2: use an ed25519 or ECDSA key", name,
+             libssh2_version(0));
+        return false;
+    }
+    if (ssh_span_is(&type, "ssh-ed25519") || (type.length > 11 && memcmp(type.bytes, "ecdsa-sha2-", 11) == 0))
+        return true;
+    if (!quiet)
+        note(auth, "identity %s is of a type that is not supported", name);
+    return false;
+}
+
+static bool offered(const GPtrArray *candidates, GBytes *blob)
+{
+    for (guint i = 0; i < candidates->len; i++)
+        if (g_bytes_equal(((struct candidate *)g_ptr_array_index(candidates, i))->blob, blob))
+            return true;
+    return false;
+}
+
+/* Takes blob. */
+static void offer(struct ssh_auth *auth, const char *name, const struct ssh_key *key, GBytes *blob)
+{
+    if (!usable(auth, blob, name, key == NULL) || offered(auth->candidates, blob)) {
+        g_bytes_unref(blob);
+        return;
+    }
+    if (auth->candidates->len == MAX_CANDIDATES) {
+        note(auth, "identity %s was not tried, servers refuse more than %d", name, MAX_CANDIDATES);
+        g_bytes_unref(blob);
+        return;
+    }
+    struct candidate *candidate = g_new0(struct candidate, 1);
+    candidate->name = g_strdup(name);
+    candidate->key = key;
+    candidate->blob = blob;
+    g_ptr_array_add(auth->candidates, candidate);
+}
+
+/* Files first: they were configured; then what the agent has. False while something is still being read. */
+static bool gather(struct ssh_auth *auth)
+{
+    GPtrArray *identities = ssh_identities_get(auth->identities, auth->target->identity);
+    if (identities == NULL || (auth->agent != NULL && ssh_agent_state(auth->agent) == SSH_AGENT_WAITING))
+        return false;
+    auth->candidates = g_ptr_array_new_with_free_func(candidate_free);
+    for (guint i = 0; i < identities->len; i++) {
+        const struct ssh_identity *identity = g_ptr_array_index(identities, i);
+        if (identity->key == NULL) {
+            note(auth, "%s", identity->error->message);
+            continue;
+        }
+        size_t length;
+        const uint8_t *public = ssh_key_public(identity->key, &length);
+        offer(auth, identity->name, identity->key, g_bytes_new(public, length));
+    }
+    if (auth->agent == NULL)
+        return true;
+    if (ssh_agent_state(auth->agent) == SSH_AGENT_BROKEN)
+        note(auth, "ssh-agent cannot be used: %s", ssh_agent_problem(auth->agent));
+    GPtrArray *keys = ssh_agent_keys(auth->agent);
+    for (guint i = 0; i < keys->len; i++) {
+        const struct ssh_agent_key *key = g_ptr_array_index(keys, i);
+        g_autofree char *name = g_strdup_printf("agent:%s", key->comment);
+        offer(auth, name, NULL, g_bytes_ref(key->blob));
+    }
+    return true;
+}
+
+/* What is to be signed names its signature algorithm (RFC 4252, section 7): the RSA ones differ from the key's type. */
+static char *algorithm_of(const unsigned char *data, size_t length)
+{
+    struct ssh_reader reader = ssh_reader_over(data, length);
+    struct ssh_span span, algorithm;
+    uint8_t byte;
+    if (!ssh_read_string(&reader, &span) || !ssh_read_byte(&reader, &byte) || !ssh_read_string(&reader, &span) ||
+        !ssh_read_string(&reader, &span) || !ssh_read_string(&reader, &span) || !ssh_read_byte(&reader, &byte) ||
+        !ssh_read_string(&reader, &algorithm))
+        return NULL;
+    return g_strndup((const char *)algorithm.bytes, algorithm.length);
+}
+
+/* libssh2 frees the signature with free(). */
+static int hand_over(const uint8_t *bytes, size_t length, unsigned char **ret, size_t *ret_length)
+{
+    *ret = malloc(length);
+    if (*ret == NULL)
+        return -1;
+    memcpy(*ret, bytes, length);
+    *ret_length = length;
+    return 0;
+}
+
+static int sign_by_agent(struct ssh_auth *auth, const struct candidate *candidate, const char *algorithm,
+                         const unsigned char *data, size_t length, unsigned char **ret, size_t *ret_length)
+{
+    if (!auth->asked_agent) {
+        uint32_t flags = strcmp(algorithm, "rsa-sha2-512") == 0   ? SSH_AGENT_RSA_SHA2_512
+                         : strcmp(algorithm, "rsa-sha2-256") == 0 ? SSH_AGENT_RSA_SHA2_256
+                                                                  : 0;
+        ssh_agent_sign(auth->agent, candidate->blob, data, length, flags);
+        auth->asked_agent = true;
+    }
+    if (ssh_agent_state(auth->agent) == SSH_AGENT_WAITING)
+        return LIBSSH2_ERROR_EAGAIN;
+    auth->asked_agent = false;
+    struct ssh_span whole, name, bytes;
+    if (ssh_agent_state(auth->agent) == SSH_AGENT_BROKEN || !ssh_agent_signature(auth->agent, &whole)) {
+        note(auth, "ssh-agent did not sign with %s", candidate->name);
+        return -1;
+    }
+    struct ssh_reader reader = ssh_reader_over(whole.bytes, whole.length);
+    if (!ssh_read_string(&reader, &name) || !ssh_span_is(&name, algorithm) || !ssh_read_string(&reader, &bytes)) {
+        note(auth, "ssh-agent signed with %s in another way than asked", candidate->name);
+        return -1;
+    }
+    return hand_over(bytes.bytes, bytes.length, ret, ret_length);
+}
+
+static LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign)
+{
+    (void)session;
+    struct ssh_auth *auth = *abstract;
+    const struct candidate *candidate = g_ptr_array_index(auth->candidates, auth->next);
+    g_autofree char *algorithm = algorithm_of(data, data_len);
+    if (algorithm == NULL)
+        return -1;
+    if (candidate->key == NULL)
+        return sign_by_agent(auth, candidate, algorithm, data, data_len, sig, sig_len);
+    size_t length;
+    g_autofree uint8_t *signature = ssh_key_sign(candidate->key, algorithm, data, data_len, &length);
+    if (signature == NULL) {
+        note(auth, "identity %s cannot sign with %s", candidate->name, algorithm);
+        return -1;
+    }
+    return hand_over(signature, length, sig, sig_len);
+}
+
+static char *tried_text(const struct ssh_auth *auth, guint count)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < count; i++) {
+        const struct candidate *candidate = g_ptr_array_index(auth->candidates, i);
+        gsize length;
+        const uint8_t *blob = g_bytes_get_data(candidate->blob, &length);
+        g_autofree char *fingerprint = known_hosts_fingerprint(blob, length);
+        g_string_append_printf(text, "%s%s (%s)", i ? ", " : "", candidate->name, fingerprint);
+    }
+    return g_string_free(text, FALSE);
+}
+
+static void refused(const struct ssh_auth *auth, GError **error)
+{
+    if (auth->candidates->len == 0) {
+        errors_set(error, ERROR_AUTH, "no identity to offer to %s as user '%s'%s. Configure runner.ssh.identities, or run an "
+                                      "ssh-agent that holds a key", auth->target->label, auth->target->user, auth->notes->str);
+        return;
+    }
+    g_autofree char *tried = tried_text(auth, auth->candidates->len);
+    errors_set(error, ERROR_AUTH,
+               "%s refused user '%s': tried %s%s. Check the user and that the public key stands in its authorized_keys",
+               auth->target->label, auth->target->user, tried, auth->notes->str);
+}
+
+static void cut_off(const struct ssh_auth *auth, GError **error)
+{
+    g_autofree char *tried = tried_text(auth, MIN(auth->next + 1, auth->candidates->len));
+    errors_set(error, ERROR_AUTH,
+               "%s closed the connection while user '%s' signed in: tried %s%s. If that is more keys than it allows "
+               "(MaxAuthTries), set the host's identity", auth->target->label, auth->target->user, tried, auth->notes->str);
+}
+
+enum ssh_auth_progress ssh_auth_step(struct ssh_auth *auth, GError **error)
+{
+    if (auth->candidates == NULL && !gather(auth))
+        return SSH_AUTH_WAIT;
+    const char *user = auth->target->user;
+    while (auth->next < auth->candidates->len) {
+        const struct candidate *candidate = g_ptr_array_index(auth->candidates, auth->next);
+        gsize length;
+        const uint8_t *blob = g_bytes_get_data(candidate->blob, &length);
+        int status = libssh2_userauth_publickey(auth->ssh2, user, blob, length, sign, &auth->self);
+        switch (status) {
+        case LIBSSH2_ERROR_EAGAIN:
+            return SSH_AUTH_WAIT;
+        case 0:
+            return SSH_AUTH_DONE;
+        case LIBSSH2_ERROR_AUTHENTICATION_FAILED:
+        case LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED:
+            auth->next++;
+            continue;
+        default:
+            cut_off(auth, error);
+            return SSH_AUTH_FAILED;
+        }
+    }
+    refused(auth, error);
+    return SSH_AUTH_FAILED;
+}
