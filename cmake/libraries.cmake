@@ -3,7 +3,7 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 foreach(lib IN ITEMS
     uv:libuv glib:glib-2.0 mhd:libmicrohttpd jansson:jansson fyaml:libfyaml cmark:libcmark-gfm lua:lua5.4
-    ssh2:libssh2 git2:libgit2 curl:libcurl sqlite:sqlite3 sodium:libsodium)
+    ssh2:libssh2 crypto:libcrypto git2:libgit2 curl:libcurl sqlite:sqlite3 sodium:libsodium)
   string(REPLACE ":" ";" pair ${lib})
   list(GET pair 0 name)
   list(GET pair 1 module)

@@ -1,4 +1,5 @@
-/* auth: see auth.h. Signs by itself (key.h) or through the agent: libssh2 gets finished signatures from its callback. */
+/* auth: see auth.h. Signs by itself (key.h) or through the agent: libssh2 gets finished signatures from its callback.
+ */
 #include "runner/ssh/auth.h"
 #include "core/errors.h"
 #include "core/known_hosts.h"
@@ -26,7 +27,8 @@ struct ssh_auth {
     guint next;
     bool asked_agent; /* a signature of the current candidate is under way */
     GString *notes;   /* what could not be tried, and why */
-    void *self;       /* what libssh2 hands to the callback */
+    void *wake_arg;
+    void *self; /* what libssh2 hands to the callback */
 };
 
 static void candidate_free(void *pointer)
@@ -46,6 +48,8 @@ struct ssh_auth *ssh_auth_new(struct loop *loop, LIBSSH2_SESSION *ssh2, const st
     auth->identities = identities;
     auth->notes = g_string_new(NULL);
     auth->self = auth;
+    auth->wake_arg = arg;
+    ssh_identities_listen(identities, wake, arg);
     const char *path = g_getenv("SSH_AUTH_SOCK");
     if (agent && target->identity == NULL && path != NULL && *path != '\0')
         auth->agent = ssh_agent_new(loop, path, wake, arg);
@@ -56,6 +60,7 @@ void ssh_auth_free(struct ssh_auth *auth)
 {
     if (auth == NULL)
         return;
+    ssh_identities_unlisten(auth->identities, auth->wake_arg);
     ssh_agent_free(auth->agent);
     if (auth->candidates != NULL)
         g_ptr_array_unref(auth->candidates);
@@ -91,8 +96,8 @@ static bool usable(struct ssh_auth *auth, GBytes *blob, const char *name, bool q
     if (ssh_span_is(&type, "ssh-rsa")) {
         if (library_knows_rsa_sha2())
             return true;
-        note(auth, "RSA identity %s was not tried, libssh2 %s cannot sign with SHA-2: use an ed25519 or ECDSA key", name,
-             libssh2_version(0));
+        note(auth, "RSA identity %s was not tried, libssh2 %s cannot sign with SHA-2: use an ed25519 or ECDSA key",
+             name, libssh2_version(0));
         return false;
     }
     if (ssh_span_is(&type, "ssh-ed25519") || (type.length > 11 && memcmp(type.bytes, "ecdsa-sha2-", 11) == 0))
@@ -244,8 +249,10 @@ static char *tried_text(const struct ssh_auth *auth, guint count)
 static void refused(const struct ssh_auth *auth, GError **error)
 {
     if (auth->candidates->len == 0) {
-        errors_set(error, ERROR_AUTH, "no identity to offer to %s as user '%s'%s. Configure runner.ssh.identities, or run an "
-                                      "ssh-agent that holds a key", auth->target->label, auth->target->user, auth->notes->str);
+        errors_set(error, ERROR_AUTH,
+                   "no identity to offer to %s as user '%s'%s. Configure runner.ssh.identities, or run an "
+                   "ssh-agent that holds a key",
+                   auth->target->label, auth->target->user, auth->notes->str);
         return;
     }
     g_autofree char *tried = tried_text(auth, auth->candidates->len);
@@ -259,7 +266,8 @@ static void cut_off(const struct ssh_auth *auth, GError **error)
     g_autofree char *tried = tried_text(auth, MIN(auth->next + 1, auth->candidates->len));
     errors_set(error, ERROR_AUTH,
                "%s closed the connection while user '%s' signed in: tried %s%s. If that is more keys than it allows "
-               "(MaxAuthTries), set the host's identity", auth->target->label, auth->target->user, tried, auth->notes->str);
+               "(MaxAuthTries), set the host's identity",
+               auth->target->label, auth->target->user, tried, auth->notes->str);
 }
 
 enum ssh_auth_progress ssh_auth_step(struct ssh_auth *auth, GError **error)

@@ -12,7 +12,8 @@
 enum ssh_auth_progress { SSH_AUTH_WAIT, SSH_AUTH_DONE, SSH_AUTH_FAILED };
 
 struct ssh_auth;
-/* `wake` is called when a step may get further for another reason than the socket (keys were read, the agent answered). */
+/* `wake` is called when a step may get further for another reason than the socket (keys were read, the agent answered).
+ */
 struct ssh_auth *ssh_auth_new(struct loop *loop, LIBSSH2_SESSION *ssh2, const struct ssh_target *target,
                               struct ssh_identities *identities, bool agent, void (*wake)(void *arg), void *arg);
 void ssh_auth_free(struct ssh_auth *auth);

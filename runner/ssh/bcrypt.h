@@ -1,5 +1,5 @@
-/* bcrypt: the key derivation of encrypted OpenSSH private keys (bcrypt_pbkdf, the "bcrypt" kdf of PROTOCOL.key). No library
- * of Debian offers it. */
+/* bcrypt: the key derivation of encrypted OpenSSH private keys (bcrypt_pbkdf, the "bcrypt" kdf of PROTOCOL.key). No
+ * library of Debian offers it. */
 #ifndef RUNNER_SSH_BCRYPT_H
 #define RUNNER_SSH_BCRYPT_H
 

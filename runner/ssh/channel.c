@@ -101,7 +101,8 @@ static bool step_exec(struct ssh_channel *channel)
         channel->told_sent = true;
         channel->request.sent(channel->request.arg);
     }
-    int status = libssh2_channel_process_startup(channel->ssh2, "exec", 4, channel->exec, (unsigned)channel->exec_length);
+    int status =
+        libssh2_channel_process_startup(channel->ssh2, "exec", 4, channel->exec, (unsigned)channel->exec_length);
     if (status == LIBSSH2_ERROR_EAGAIN || (status != 0 && ssh_session_check_broken(channel->session, status)))
         return false;
     if (status != 0) {
@@ -113,8 +114,8 @@ static bool step_exec(struct ssh_channel *channel)
     return true;
 }
 
-/* Reads what one stream has, some at a time so that one flood does not starve the others. Both streams are always drained:
- * libssh2 reports no end of file while either holds unread data. */
+/* Reads what one stream has, some at a time so that one flood does not starve the others. Both streams are always
+ * drained: libssh2 reports no end of file while either holds unread data. */
 static bool drain(struct ssh_channel *channel, int stream)
 {
     char bytes[READ_BYTES];

@@ -28,7 +28,7 @@ struct ssh_channel_end {
 struct ssh_channel_request {
     const char *exec; /* copied */
     bool pty;
-    GBytes *input; /* stdin, then EOF; referenced; may be NULL */
+    GBytes *input;           /* stdin, then EOF; referenced; may be NULL */
     void (*sent)(void *arg); /* just before the exec request goes out: from now on it may run. May be NULL */
     void (*output)(void *arg, bool is_stderr, const char *bytes, size_t length);
     void (*ended)(void *arg, const struct ssh_channel_end *end); /* once, unless detached */

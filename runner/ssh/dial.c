@@ -125,7 +125,7 @@ static void try_next(void *arg)
 }
 
 struct ssh_dial *ssh_dial_start(struct loop *loop, GPtrArray *addresses,
-                                      void (*done)(void *arg, int fd, const GError *error), void *arg)
+                                void (*done)(void *arg, int fd, const GError *error), void *arg)
 {
     struct ssh_dial *dial = g_new0(struct ssh_dial, 1);
     dial->loop = loop;

@@ -4,8 +4,8 @@
 #include "runner/ssh/packet.h"
 #include <string.h>
 
-/* Best first. libssh2 drops from this list what it does not know (1.10: both rsa-sha2). ssh-rsa, which signs with SHA-1,
- * and ssh-dss are left out on purpose. */
+/* Best first. libssh2 drops from this list what it does not know (1.10: both rsa-sha2). ssh-rsa, which signs with
+ * SHA-1, and ssh-dss are left out on purpose. */
 static const char *const key_types[] = {"ssh-ed25519",         "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
                                         "ecdsa-sha2-nistp521", "rsa-sha2-512",        "rsa-sha2-256"};
 
@@ -52,8 +52,8 @@ char *ssh_hostkey_type(const uint8_t *key, size_t length)
     return g_strescape(text, NULL);
 }
 
-/* Looked up by address, as ssh(1) would; by the inventory's name when the address is not on file. Revoked under either is
- * revoked. */
+/* Looked up by address, as ssh(1) would; by the inventory's name when the address is not on file. Revoked under either
+ * is revoked. */
 enum known_hosts_verdict ssh_hostkey_verdict(const struct ssh_target *target, const struct known_hosts *known,
                                              const uint8_t *key, size_t length, int *ret_line, char **ret_fingerprint)
 {
@@ -80,7 +80,8 @@ static bool verify_pin(const struct ssh_target *target, const char *shown, GErro
     if (strcmp(shown, target->host_key) == 0)
         return true;
     errors_set(error, ERROR_HOST_KEY,
-               "%s shows host key %s, but the inventory pins %s: if the host was set up anew, check the new fingerprint on its "
+               "%s shows host key %s, but the inventory pins %s: if the host was set up anew, check the new "
+               "fingerprint on its "
                "console and change host_key",
                target->label, shown, target->host_key);
     return false;
@@ -105,16 +106,18 @@ bool ssh_hostkey_verify(const struct ssh_target *target, const struct known_host
     case KNOWN_HOSTS_MATCH:
         return true;
     case KNOWN_HOSTS_CHANGED:
-        errors_set(error, ERROR_HOST_KEY,
-                   "host key of %s has changed: it shows %s %s, but %s:%d has %s. Somebody may be in between; if the host was "
-                   "set up anew, check on its console and run: hikeshi hosts trust %s --replace",
-                   target->label, type, shown, path, line, stands ? stands : "another key", target->name);
+        errors_set(
+            error, ERROR_HOST_KEY,
+            "host key of %s has changed: it shows %s %s, but %s:%d has %s. Somebody may be in between; if the host was "
+            "set up anew, check on its console and run: hikeshi hosts trust %s --replace",
+            target->label, type, shown, path, line, stands ? stands : "another key", target->name);
         return false;
     default:
-        errors_set(error, ERROR_HOST_KEY,
-                   "host key of %s is not known: it shows %s %s, and %s has no key for it. Check the fingerprint on its "
-                   "console, then run: hikeshi hosts trust %s",
-                   target->label, type, shown, path, target->name);
+        errors_set(
+            error, ERROR_HOST_KEY,
+            "host key of %s is not known: it shows %s %s, and %s has no key for it. Check the fingerprint on its "
+            "console, then run: hikeshi hosts trust %s",
+            target->label, type, shown, path, target->name);
         return false;
     }
 }

@@ -8,19 +8,23 @@
 /* One list of references that is offered together. */
 struct key_list {
     char **references;
-    bool optional; /* defaults: what does not exist is not an error */
+    bool optional;         /* defaults: what does not exist is not an error */
     GPtrArray *identities; /* NULL while loading */
 };
 
 struct ssh_identities {
     struct loop *loop;
-    char **references; /* NULL = defaults */
-    char *passphrase;  /* reference */
-    GHashTable *lists; /* "" or the only reference → struct key_list* */
-    void (*loaded)(void *arg);
-    void *loaded_arg;
+    char **references;    /* NULL = defaults */
+    char *passphrase;     /* reference */
+    GHashTable *lists;    /* "" or the only reference → struct key_list* */
+    GPtrArray *listeners; /* struct listener* */
     unsigned loads;
     bool orphan; /* freed while loads were under way: the last one frees the rest */
+};
+
+struct listener {
+    void (*loaded)(void *arg);
+    void *arg;
 };
 
 struct load {
@@ -56,6 +60,7 @@ struct ssh_identities *ssh_identities_new(struct loop *loop, const char *const *
     identities->loop = loop;
     identities->references = references && references[0] ? g_strdupv((char **)(uintptr_t)references) : NULL;
     identities->passphrase = g_strdup(passphrase);
+    identities->listeners = g_ptr_array_new_with_free_func(g_free);
     identities->lists = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, key_list_free);
     return identities;
 }
@@ -63,6 +68,7 @@ struct ssh_identities *ssh_identities_new(struct loop *loop, const char *const *
 static void identities_destroy(struct ssh_identities *identities)
 {
     g_hash_table_unref(identities->lists);
+    g_ptr_array_unref(identities->listeners);
     g_strfreev(identities->references);
     g_free(identities->passphrase);
     g_free(identities);
@@ -72,17 +78,35 @@ void ssh_identities_free(struct ssh_identities *identities)
 {
     if (identities == NULL)
         return;
-    identities->loaded = NULL;
     if (identities->loads > 0)
         identities->orphan = true;
     else
         identities_destroy(identities);
 }
 
-void ssh_identities_on_loaded(struct ssh_identities *identities, void (*loaded)(void *arg), void *arg)
+void ssh_identities_listen(struct ssh_identities *identities, void (*loaded)(void *arg), void *arg)
 {
-    identities->loaded = loaded;
-    identities->loaded_arg = arg;
+    struct listener *listener = g_new(struct listener, 1);
+    *listener = (struct listener){loaded, arg};
+    g_ptr_array_add(identities->listeners, listener);
+}
+
+void ssh_identities_unlisten(struct ssh_identities *identities, void *arg)
+{
+    for (guint i = identities->listeners->len; i-- > 0;)
+        if (((struct listener *)g_ptr_array_index(identities->listeners, i))->arg == arg)
+            g_ptr_array_remove_index(identities->listeners, i);
+}
+
+/* A listener may leave, or bring others in, while it is told. */
+static void tell_listeners(struct ssh_identities *identities)
+{
+    for (guint i = identities->listeners->len; i-- > 0;) {
+        if (i >= identities->listeners->len)
+            continue;
+        struct listener listener = *(struct listener *)g_ptr_array_index(identities->listeners, i);
+        listener.loaded(listener.arg);
+    }
 }
 
 /* The text of a private key: env:NAME, file:PATH, or a plain path in which a leading ~ is the home directory. */
@@ -95,7 +119,8 @@ static char *read_reference(const char *reference, gsize *ret_length, GError **e
         return text;
     }
     const char *path = g_str_has_prefix(reference, "file:") ? reference + strlen("file:") : reference;
-    g_autofree char *full = g_str_has_prefix(path, "~/") ? g_build_filename(g_get_home_dir(), path + 2, NULL) : g_strdup(path);
+    g_autofree char *full =
+        g_str_has_prefix(path, "~/") ? g_build_filename(g_get_home_dir(), path + 2, NULL) : g_strdup(path);
     g_autoptr(GError) failure = NULL;
     if (!g_file_get_contents(full, &text, ret_length, &failure)) {
         errors_set(error, ERROR_SECRET, "cannot read identity '%s': %s", full, failure->message);
@@ -150,8 +175,8 @@ static void load_done(void *arg)
     owner->loads--;
     if (owner->orphan && owner->loads == 0)
         identities_destroy(owner);
-    else if (owner->loaded != NULL)
-        owner->loaded(owner->loaded_arg);
+    else if (!owner->orphan)
+        tell_listeners(owner);
 }
 
 static char **default_references(void)

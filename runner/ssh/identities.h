@@ -17,10 +17,11 @@ struct ssh_identities;
 struct ssh_identities *ssh_identities_new(struct loop *loop, const char *const *references, const char *passphrase);
 void ssh_identities_free(struct ssh_identities *identities); /* loads under way end by themselves, unheard */
 
-/* The identities to offer: `only` (a reference) when it is not NULL, else the configured ones. Returns NULL while they are
- * being read: `loaded` is called later, on the loop, and the caller asks again. Borrowed array of struct ssh_identity*. */
+/* The identities to offer: `only` (a reference) when it is not NULL, else the configured ones. Returns NULL while they
+ * are being read: listeners hear of it, and ask again. Borrowed array of struct ssh_identity*. */
 GPtrArray *ssh_identities_get(struct ssh_identities *identities, const char *only);
-/* Called whenever a load has ended. */
-void ssh_identities_on_loaded(struct ssh_identities *identities, void (*loaded)(void *arg), void *arg);
+/* loaded(arg) is called, on the loop, whenever a load has ended. `arg` is what tells listeners apart. */
+void ssh_identities_listen(struct ssh_identities *identities, void (*loaded)(void *arg), void *arg);
+void ssh_identities_unlisten(struct ssh_identities *identities, void *arg);
 
 #endif

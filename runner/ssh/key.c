@@ -28,7 +28,8 @@ static const struct ssh_curve curves[] = {
 const struct ssh_curve *ssh_curve_by(const char *type, const char *group)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(curves); i++)
-        if ((type != NULL && strcmp(curves[i].type, type) == 0) || (group != NULL && strcmp(curves[i].group, group) == 0))
+        if ((type != NULL && strcmp(curves[i].type, type) == 0) ||
+            (group != NULL && strcmp(curves[i].group, group) == 0))
             return &curves[i];
     return NULL;
 }
@@ -89,7 +90,6 @@ static bool describe(struct ssh_key *key)
     }
 }
 
-
 /* ---- reading ---- */
 
 struct passphrase {
@@ -135,8 +135,8 @@ struct ssh_key *ssh_key_parse(const char *text, size_t length, const char *passp
     if (key->pkey == NULL)
         return NULL;
     if (!describe(key)) {
-        errors_set(error, ERROR_UNSUPPORTED, "identity '%s' is a kind of key that SSH does not use: use ed25519, ECDSA or RSA",
-                   name);
+        errors_set(error, ERROR_UNSUPPORTED,
+                   "identity '%s' is a kind of key that SSH does not use: use ed25519, ECDSA or RSA", name);
         return NULL;
     }
     return g_steal_pointer(&key);
@@ -185,7 +185,9 @@ static uint8_t *ecdsa_to_wire(const uint8_t *der, size_t length, size_t *ret_len
 static const char *digest_for(const struct ssh_key *key, const char *algorithm)
 {
     if (strcmp(key->type, "ssh-rsa") == 0)
-        return strcmp(algorithm, "rsa-sha2-512") == 0 ? "SHA512" : strcmp(algorithm, "rsa-sha2-256") == 0 ? "SHA256" : NULL;
+        return strcmp(algorithm, "rsa-sha2-512") == 0   ? "SHA512"
+               : strcmp(algorithm, "rsa-sha2-256") == 0 ? "SHA256"
+                                                        : NULL;
     if (strcmp(key->type, algorithm) != 0)
         return NULL;
     const struct ssh_curve *curve = ssh_curve_by(key->type, NULL);

@@ -30,7 +30,6 @@ static void wipe_array(GByteArray *array)
 typedef GByteArray secret_array;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(secret_array, wipe_array)
 
-
 static EVP_PKEY *pkey_from(const char *algorithm, OSSL_PARAM_BLD *builder)
 {
     g_autoptr(OSSL_PARAM) params = OSSL_PARAM_BLD_to_param(builder);
@@ -129,7 +128,6 @@ static EVP_PKEY *read_private_section(const uint8_t *bytes, size_t length, const
     return pkey;
 }
 
-
 static const struct cipher {
     const char *name, *library;
     size_t key_bytes;
@@ -167,18 +165,21 @@ static bool decrypt(const struct cipher *cipher, const uint8_t *secret, const st
 {
     g_autoptr(EVP_CIPHER_CTX) context = EVP_CIPHER_CTX_new();
     int length = 0;
-    return EVP_DecryptInit_ex(context, EVP_get_cipherbyname(cipher->library), NULL, secret, secret + cipher->key_bytes) &&
+    return EVP_DecryptInit_ex(context, EVP_get_cipherbyname(cipher->library), NULL, secret,
+                              secret + cipher->key_bytes) &&
            EVP_CIPHER_CTX_set_padding(context, 0) &&
            EVP_DecryptUpdate(context, ret, &length, section->bytes, (int)section->length) &&
            (size_t)length == section->length;
 }
 
-static EVP_PKEY *read_encrypted(const struct envelope *envelope, const char *passphrase, const char *name, GError **error)
+static EVP_PKEY *read_encrypted(const struct envelope *envelope, const char *passphrase, const char *name,
+                                GError **error)
 {
     const struct cipher *cipher = find_cipher(envelope);
     if (cipher == NULL || !ssh_span_is(&envelope->kdf, "bcrypt")) {
         errors_set(error, ERROR_UNSUPPORTED,
-                   "identity '%s' is encrypted in a way that is not supported: write it again with ssh-keygen -p -Z aes256-ctr",
+                   "identity '%s' is encrypted in a way that is not supported: write it again with ssh-keygen -p -Z "
+                   "aes256-ctr",
                    name);
         return NULL;
     }
@@ -189,8 +190,8 @@ static EVP_PKEY *read_encrypted(const struct envelope *envelope, const char *pas
     struct ssh_reader options = ssh_reader_over(envelope->kdf_options.bytes, envelope->kdf_options.length);
     struct ssh_span salt;
     uint32_t rounds = 0;
-    if (!ssh_read_string(&options, &salt) || !ssh_read_u32(&options, &rounds) || rounds == 0 || rounds > MAX_KDF_ROUNDS ||
-        envelope->section.length % BLOCK_BYTES != 0) {
+    if (!ssh_read_string(&options, &salt) || !ssh_read_u32(&options, &rounds) || rounds == 0 ||
+        rounds > MAX_KDF_ROUNDS || envelope->section.length % BLOCK_BYTES != 0) {
         errors_set(error, ERROR_SECRET, "identity '%s' is damaged", name);
         return NULL;
     }
@@ -228,7 +229,8 @@ static GByteArray *decode(const char *text, size_t length)
     return bytes;
 }
 
-EVP_PKEY *ssh_key_read_openssh(const char *text, size_t length, const char *passphrase, const char *name, GError **error)
+EVP_PKEY *ssh_key_read_openssh(const char *text, size_t length, const char *passphrase, const char *name,
+                               GError **error)
 {
     g_autoptr(secret_array) bytes = decode(text, length);
     struct envelope envelope;

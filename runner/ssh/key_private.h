@@ -17,7 +17,8 @@ const struct ssh_curve *ssh_curve_by(const char *type, const char *group);
 
 /* True when the text holds an OpenSSH private key ("openssh-key-v1"). */
 bool ssh_key_is_openssh(const char *text, size_t length);
-EVP_PKEY *ssh_key_read_openssh(const char *text, size_t length, const char *passphrase, const char *name, GError **error);
+EVP_PKEY *ssh_key_read_openssh(const char *text, size_t length, const char *passphrase, const char *name,
+                               GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIGNUM, BN_clear_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY, EVP_PKEY_free)

@@ -1,4 +1,5 @@
-/* session: see session.h. The connecting half of the state machine is in session_connect.c. Knows no pool and no shell. */
+/* session: see session.h. The connecting half of the state machine is in session_connect.c. Knows no pool and no shell.
+ */
 #include "runner/ssh/session.h"
 #include "core/errors.h"
 #include "core/limits.h"
@@ -102,12 +103,13 @@ static bool step_channels(struct ssh_session *session)
     return moved;
 }
 
-/* Without channels nobody reads for libssh2: what comes (answers to keep-alives, key announcements) is kept for later. */
+/* Without channels nobody reads for libssh2: what comes (answers to keep-alives, key announcements) is kept for later.
+ */
 static void absorb(struct ssh_session *session)
 {
     if (!ssh_transport_absorb(session->transport))
-        ssh_session_fail(session, g_error_new(HIKESHI_ERROR, ERROR_LOST, "%s closed the connection",
-                                              session->target->label));
+        ssh_session_fail(session,
+                         g_error_new(HIKESHI_ERROR, ERROR_LOST, "%s closed the connection", session->target->label));
 }
 
 void ssh_session_step_ready(struct ssh_session *session)
@@ -131,7 +133,8 @@ void ssh_session_step_ready(struct ssh_session *session)
 static void reply_overdue(void *arg)
 {
     struct ssh_session *session = arg;
-    ssh_session_fail(session, g_error_new(HIKESHI_ERROR, ERROR_LOST, "%s does not answer any more", session->target->label));
+    ssh_session_fail(session,
+                     g_error_new(HIKESHI_ERROR, ERROR_LOST, "%s does not answer any more", session->target->label));
     ssh_session_step(session);
 }
 

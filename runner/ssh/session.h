@@ -1,8 +1,8 @@
 /* session: one authenticated SSH connection: name → TCP → key exchange → host key → user → channels.
  *
- * The reply token: libssh2 mixes up the answers when two operations that wait for one are under way on a session, so open,
- * pty, exec and direct-tcpip each need the token, and one channel holds it at a time. A channel that is abandoned while it
- * holds the token runs its operation to the end and is freed before the token passes on. */
+ * The reply token: libssh2 mixes up the answers when two operations that wait for one are under way on a session, so
+ * open, pty, exec and direct-tcpip each need the token, and one channel holds it at a time. A channel that is abandoned
+ * while it holds the token runs its operation to the end and is freed before the token passes on. */
 #ifndef RUNNER_SSH_SESSION_H
 #define RUNNER_SSH_SESSION_H
 
@@ -27,8 +27,8 @@ struct ssh_session_options {
     void (*scanned)(void *arg, const uint8_t *key, size_t length);
     void (*ready)(void *arg); /* signed in: channels can be started */
     void (*freed)(void *arg); /* a channel went away */
-    /* The session is over: it could not connect, was lost, or was closed by the peer. Its channels have ended before. Comes at
-     * most once, and not after ssh_session_close(). `retry` means that connecting again may help at once. */
+    /* The session is over: it could not connect, was lost, or was closed by the peer. Its channels have ended before.
+     * Comes at most once, and not after ssh_session_close(). `retry` means that connecting again may help at once. */
     void (*closed)(void *arg, const GError *error);
     void *arg;
 };
@@ -52,7 +52,8 @@ void ssh_session_add(struct ssh_session *session, struct ssh_channel *channel); 
 bool ssh_session_has_token(const struct ssh_session *session, const struct ssh_channel *channel);
 void ssh_session_release_token(struct ssh_session *session, struct ssh_channel *channel);
 bool ssh_session_send_full(const struct ssh_session *session); /* no bulk data now */
-/* libssh2 returned `status` on this session: true when the connection is gone (the session will close after this step). */
+/* libssh2 returned `status` on this session: true when the connection is gone (the session will close after this step).
+ */
 bool ssh_session_check_broken(struct ssh_session *session, int status);
 
 #endif

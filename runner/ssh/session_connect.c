@@ -50,7 +50,8 @@ static void overdue(void *arg)
     static const char *const where[SESSION_STATE_COUNT] = {
         [SESSION_RESOLVE] = "looking up its name",
         [SESSION_DIAL] = "connecting: is the address right, and does a firewall let us through?",
-        [SESSION_BACKOFF] = "trying again: it hangs up before it says anything (MaxStartups of its sshd, or not an sshd)",
+        [SESSION_BACKOFF] =
+            "trying again: it hangs up before it says anything (MaxStartups of its sshd, or not an sshd)",
         [SESSION_HANDSHAKE] = "exchanging keys: something listens there but does not speak SSH in time",
         [SESSION_AUTH] = "signing in",
     };
@@ -180,7 +181,8 @@ static void handshake_failed(struct ssh_session *session, int status)
         ssh_session_fail(session, g_steal_pointer(&session->pin_error));
     else if (status == LIBSSH2_ERROR_KEX_FAILURE && libssh2_version(0x010b00) == NULL)
         fail_now(session, ERROR_CONNECT,
-                 "%s and this libssh2 %s have no algorithm in common. If the host has only an RSA host key, which libssh2 before "
+                 "%s and this libssh2 %s have no algorithm in common. If the host has only an RSA host key, which "
+                 "libssh2 before "
                  "1.11 cannot check with SHA-2, give it an ed25519 one (ssh-keygen -A) or run hikeshi on Debian 13",
                  session->target->label, libssh2_version(0));
     else
@@ -193,7 +195,8 @@ static bool try_next_type(struct ssh_session *session)
 {
     if (session->target->host_key == NULL || strcmp(session->target->host_key, session->fingerprint) == 0)
         return false;
-    g_autofree char *left = ssh_hostkey_preference(session->target, session->options.known_hosts, session->skip_types + 1);
+    g_autofree char *left =
+        ssh_hostkey_preference(session->target, session->options.known_hosts, session->skip_types + 1);
     if (left == NULL)
         return false;
     session->skip_types++;
@@ -219,8 +222,8 @@ static bool check_host_key(struct ssh_session *session)
         return false;
     }
     GError *error = NULL;
-    if (ssh_hostkey_verify(session->target, session->options.known_hosts, session->options.known_hosts_path, key, length,
-                           &error))
+    if (ssh_hostkey_verify(session->target, session->options.known_hosts, session->options.known_hosts_path, key,
+                           length, &error))
         return true;
     if (!try_next_type(session))
         ssh_session_fail(session, session->pin_error ? g_steal_pointer(&session->pin_error) : g_steal_pointer(&error));

@@ -35,9 +35,9 @@ struct ssh_session {
     GPtrArray *addresses;
     struct loop_timer *deadline;
     struct loop_timer *backoff;
-    unsigned dropped;      /* times the peer hung up before the key exchange: MaxStartups */
-    unsigned skip_types;   /* host key types that did not fit the pin */
-    GError *pin_error;     /* what the first of them looked like */
+    unsigned dropped;    /* times the peer hung up before the key exchange: MaxStartups */
+    unsigned skip_types; /* host key types that did not fit the pin */
+    GError *pin_error;   /* what the first of them looked like */
     struct ssh_auth *auth;
     char *fingerprint;
 
@@ -55,7 +55,8 @@ struct ssh_session {
 };
 
 void ssh_session_step(struct ssh_session *session);
-/* Takes the error; the first counts. The step on the stack collapses the session; outside one, call ssh_session_step(). */
+/* Takes the error; the first counts. The step on the stack collapses the session; outside one, call ssh_session_step().
+ */
 void ssh_session_fail(struct ssh_session *session, GError *error);
 void ssh_session_become_ready(struct ssh_session *session);
 void ssh_session_step_ready(struct ssh_session *session);

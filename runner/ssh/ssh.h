@@ -1,5 +1,5 @@
-/* ssh: commands on hosts over libssh2, on the loop. The pool keeps sessions warm; one reply token per session; our own send
- * buffer; our own known_hosts; the exit status only after CHANNEL_CLOSE (see the folder's README for why each).
+/* ssh: commands on hosts over libssh2, on the loop. The pool keeps sessions warm; one reply token per session; our own
+ * send buffer; our own known_hosts; the exit status only after CHANNEL_CLOSE (see the folder's README for why each).
  *
  * Strict: a host whose key is not pinned and not in known_hosts is refused. */
 #ifndef RUNNER_SSH_SSH_H
@@ -14,14 +14,15 @@
 #include <stdint.h>
 
 struct ssh_settings {
-    const char *user;               /* default user; NULL = the login name */
-    const char *const *identities;  /* secret references "file:…" or plain paths of private keys, NULL-terminated; may be NULL */
-    const char *passphrase;         /* secret reference for encrypted keys, or NULL */
-    bool agent;                     /* use SSH_AUTH_SOCK when it is set */
-    const char *known_hosts;        /* path; NULL = ~/.ssh/known_hosts */
-    int64_t connect_timeout_ms;     /* TCP + handshake + auth; 0 = DEFAULT_CONNECT_TIMEOUT_MS */
-    int64_t idle_ms;                /* how long an unused session is kept; 0 = 60 s */
-    int max_channels;               /* a session; 0 = 9 (MaxSessions 10, one kept for stopping) */
+    const char *user; /* default user; NULL = the login name */
+    const char *const
+        *identities; /* secret references "file:…" or plain paths of private keys, NULL-terminated; may be NULL */
+    const char *passphrase;     /* secret reference for encrypted keys, or NULL */
+    bool agent;                 /* use SSH_AUTH_SOCK when it is set */
+    const char *known_hosts;    /* path; NULL = ~/.ssh/known_hosts */
+    int64_t connect_timeout_ms; /* TCP + handshake + auth; 0 = DEFAULT_CONNECT_TIMEOUT_MS */
+    int64_t idle_ms;            /* how long an unused session is kept; 0 = 60 s */
+    int max_channels;           /* a session; 0 = 9 (MaxSessions 10, one kept for stopping) */
 };
 
 struct ssh_pool;
@@ -29,24 +30,24 @@ struct ssh_pool *ssh_pool_new(struct loop *loop, const struct ssh_settings *sett
 /* Closes every session. Ops still under way end with ERROR_LOST/ERROR_CANCELLED first. */
 void ssh_pool_free(struct ssh_pool *pool);
 
-/* Where to: a host of the wire's inventory array (name, address, port, user, host_key, jump, identity) and that array, for the
- * jump hosts. Borrowed during the call. */
+/* Where to: a host of the wire's inventory array (name, address, port, user, host_key, jump, identity) and that array,
+ * for the jump hosts. Borrowed during the call. */
 struct ssh_command {
     const json_t *host;
     const json_t *inventory;
-    json_t *argv;          /* array of strings (any bytes but NUL), or NULL when script is set */
-    const char *script;    /* text for `shell` */
+    json_t *argv;       /* array of strings (any bytes but NUL), or NULL when script is set */
+    const char *script; /* text for `shell` */
     size_t script_length;
-    const char *shell;     /* "sh" or "bash" */
+    const char *shell;       /* "sh" or "bash" */
     const char *stdin_bytes; /* NULL = no stdin (EOF) */
     size_t stdin_length;
-    json_t *env;           /* object of strings, or NULL; arrives without AcceptEnv */
-    const char *cwd;       /* or NULL */
-    const char *sudo;      /* NULL, "root" or a user; sudo -n */
+    json_t *env;      /* object of strings, or NULL; arrives without AcceptEnv */
+    const char *cwd;  /* or NULL */
+    const char *sudo; /* NULL, "root" or a user; sudo -n */
     bool pty;
-    int64_t timeout_ms;    /* of the command, from its start; 0 = none (the step's deadline cancels the op) */
-    size_t max_output;     /* a stream; 0 = LIMIT_OUTPUT_BYTES; more is dropped and `truncated` says so */
-    const char *marker;    /* unique text of this command ("run_x.1.42"): names it on the host so that it can be stopped */
+    int64_t timeout_ms; /* of the command, from its start; 0 = none (the step's deadline cancels the op) */
+    size_t max_output;  /* a stream; 0 = LIMIT_OUTPUT_BYTES; more is dropped and `truncated` says so */
+    const char *marker; /* unique text of this command ("run_x.1.42"): names it on the host so that it can be stopped */
     /* Output as it comes (stream "out" or "err"); may be NULL. On the loop; must not free the pool. */
     void (*on_output)(void *arg, const char *stream, const char *bytes, size_t length);
     /* Called once, just before the command is sent: after this a lost connection is ERROR_LOST. May be NULL. */
@@ -56,15 +57,16 @@ struct ssh_command {
 
 /* Runs a command. op ends with the result object
  *   {"host","code":int|null,"signal":text|null,"stdout","stderr","duration_ms","truncated":bool}
- * for any exit code (checking it is the caller's), or with an error: ERROR_DNS, CONNECT, HOST_KEY, AUTH, CHANNEL, TIMEOUT, LOST,
- * CANCELLED, whose message names the host and what to try. Cancelling the op and the command's time-out stop the remote process
- * group (TERM, then KILL), check, and end the op; the error's message then ends in "; stopped on HOST" or "; could not confirm that it
- * stopped on HOST". */
+ * for any exit code (checking it is the caller's), or with an error: ERROR_DNS, CONNECT, HOST_KEY, AUTH, CHANNEL,
+ * TIMEOUT, LOST, CANCELLED, whose message names the host and what to try. Cancelling the op and the command's time-out
+ * stop the remote process group (TERM, then KILL), check, and end the op; the error's message then ends in "; stopped
+ * on HOST" or "; could not confirm that it stopped on HOST". */
 void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op *op);
 
 /* Connects and authenticates only: {"host","latency_ms","fingerprint"}. */
 void ssh_reach(struct ssh_pool *pool, const json_t *host, const json_t *inventory, struct op *op);
-/* The key a host shows, without trusting it: {"host","type","fingerprint","key":base64,"verdict":"match|unknown|changed|revoked",
+/* The key a host shows, without trusting it:
+ * {"host","type","fingerprint","key":base64,"verdict":"match|unknown|changed|revoked",
  * "known_fingerprint","known_line"}. For `hikeshi hosts trust`. */
 void ssh_scan_key(struct ssh_pool *pool, const json_t *host, const json_t *inventory, struct op *op);
 

@@ -33,7 +33,7 @@ static const json_t *find_host(const json_t *inventory, const char *name)
 {
     size_t index;
     json_t *host;
-    json_array_foreach(inventory, index, host)
+    json_array_foreach (inventory, index, host)
         if (strcmp(json_get_string(host, "name", ""), name) == 0)
             return host;
     return NULL;
@@ -57,8 +57,8 @@ static bool fill(struct ssh_target *target, const json_t *host, const char *defa
     }
     json_int_t port = json_get_integer(host, "port", DEFAULT_PORT);
     if (port < 1 || port > 65535) {
-        errors_set(error, ERROR_INVALID, "host '%s': port %" JSON_INTEGER_FORMAT " is not in 1..65535", name ? name : address,
-                   port);
+        errors_set(error, ERROR_INVALID, "host '%s': port %" JSON_INTEGER_FORMAT " is not in 1..65535",
+                   name ? name : address, port);
         return false;
     }
     target->name = g_strdup(name ? name : address);
@@ -68,7 +68,8 @@ static bool fill(struct ssh_target *target, const json_t *host, const char *defa
     target->host_key = g_strdup(json_get_string(host, "host_key", NULL));
     target->identity = g_strdup(json_get_string(host, "identity", NULL));
     bool colons = strchr(target->address, ':') != NULL;
-    target->label = g_strdup_printf(colons ? "'%s' ([%s]:%u)" : "'%s' (%s:%u)", target->name, target->address, target->port);
+    target->label =
+        g_strdup_printf(colons ? "'%s' ([%s]:%u)" : "'%s' (%s:%u)", target->name, target->address, target->port);
     return true;
 }
 
@@ -82,8 +83,8 @@ static struct ssh_target *target_at(const json_t *host, const json_t *inventory,
     if (jump != NULL && *jump != '\0') {
         const json_t *next = find_host(inventory, jump);
         if (next == NULL) {
-            errors_set(error, ERROR_NOT_IN_INVENTORY, "host '%s' is reached through '%s', which the inventory does not have",
-                       target->name, jump);
+            errors_set(error, ERROR_NOT_IN_INVENTORY,
+                       "host '%s' is reached through '%s', which the inventory does not have", target->name, jump);
             return NULL;
         }
         if (depth == MAX_JUMPS) {

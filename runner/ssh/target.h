@@ -1,4 +1,5 @@
-/* target: where a session goes: a host of the inventory with its defaults filled in, and the hosts it is reached through. */
+/* target: where a session goes: a host of the inventory with its defaults filled in, and the hosts it is reached
+ * through. */
 #ifndef RUNNER_SSH_TARGET_H
 #define RUNNER_SSH_TARGET_H
 
@@ -20,7 +21,8 @@ struct ssh_target {
 
 /* ERROR_INVALID when the inventory entry is malformed, ERROR_NOT_IN_INVENTORY when a jump host is missing,
  * ERROR_INVALID when jump hosts form a circle. */
-struct ssh_target *ssh_target_new(const json_t *host, const json_t *inventory, const char *default_user, GError **error);
+struct ssh_target *ssh_target_new(const json_t *host, const json_t *inventory, const char *default_user,
+                                  GError **error);
 struct ssh_target *ssh_target_ref(struct ssh_target *target);
 void ssh_target_unref(struct ssh_target *target);
 

@@ -14,9 +14,9 @@ struct ssh_transport {
     struct ssh_carrier carrier;
     GByteArray *out;
     GByteArray *ahead; /* absorbed, not yet received */
-    size_t out_sent; /* bytes of `out` already written */
+    size_t out_sent;   /* bytes of `out` already written */
     uint64_t received;
-    int broken;     /* errno that ended receiving, 0 = none */
+    int broken;       /* errno that ended receiving, 0 = none */
     bool send_broken; /* what the peer sent before it left is still read; what we send is dropped */
     int watching;
     void (*ready)(void *arg);

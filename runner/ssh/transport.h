@@ -1,7 +1,7 @@
 /* transport: the bytes of one SSH session: a socket, or a channel of another session (a jump host).
  *
- * Sending always succeeds into an own buffer: libssh2 1.10 cannot do anything else on a session whose send stopped in the
- * middle of a packet. Whoever produces bulk data looks at ssh_transport_pending() first. */
+ * Sending always succeeds into an own buffer: libssh2 1.10 cannot do anything else on a session whose send stopped in
+ * the middle of a packet. Whoever produces bulk data looks at ssh_transport_pending() first. */
 #ifndef RUNNER_SSH_TRANSPORT_H
 #define RUNNER_SSH_TRANSPORT_H
 
@@ -27,13 +27,13 @@ struct ssh_transport *ssh_transport_new_socket(struct loop *loop, int fd, void (
 struct ssh_transport *ssh_transport_new_carried(const struct ssh_carrier *carrier, void (*ready)(void *arg), void *arg);
 void ssh_transport_free(struct ssh_transport *transport); /* closes the descriptor or the carrier */
 
-/* For libssh2's callbacks: negative errno on failure. When the peer takes nothing any more, sending drops the bytes: receiving
- * tells the end, after what the peer had sent. */
+/* For libssh2's callbacks: negative errno on failure. When the peer takes nothing any more, sending drops the bytes:
+ * receiving tells the end, after what the peer had sent. */
 ssize_t ssh_transport_receive(struct ssh_transport *transport, void *bytes, size_t length);
 ssize_t ssh_transport_send(struct ssh_transport *transport, const void *bytes, size_t length);
 
-/* Reads ahead what is there, for later receives; false at the end of file, on an error, and when more than a session without
- * channels can need is waiting. Keeps a level-triggered loop from spinning while nobody receives. */
+/* Reads ahead what is there, for later receives; false at the end of file, on an error, and when more than a session
+ * without channels can need is waiting. Keeps a level-triggered loop from spinning while nobody receives. */
 bool ssh_transport_absorb(struct ssh_transport *transport);
 void ssh_transport_flush(struct ssh_transport *transport); /* writes what can be written now */
 void ssh_transport_ready(struct ssh_transport *transport);

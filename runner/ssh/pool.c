@@ -1,0 +1,314 @@
+/* pool: see pool.h and ssh.h. Knows destinations, sessions and queues; no command. */
+#include "runner/ssh/pool.h"
+#include "core/errors.h"
+#include "core/limits.h"
+#include <string.h>
+#include <sys/stat.h>
+
+enum { DEFAULT_IDLE_MS = 60 * 1000, DEFAULT_MAX_CHANNELS = 9, MAX_TRIES = 4 };
+
+struct ssh_pool {
+    struct loop *loop;
+    char *user, *known_hosts_path;
+    bool agent;
+    int64_t connect_timeout_ms, idle_ms;
+    guint max_channels;
+    struct ssh_identities *identities;
+    GHashTable *hosts; /* target key → struct ssh_host* */
+    GPtrArray *tasks;
+    struct known_hosts *known_hosts;
+    GPtrArray *old_known_hosts; /* sessions may still look at them */
+    struct stat known_hosts_stat;
+    json_int_t connects;
+    bool closing;
+};
+
+struct ssh_host {
+    struct ssh_pool *pool;
+    struct ssh_target *target;
+    struct ssh_session *session; /* NULL = none yet, or lost */
+    GQueue queue;                /* struct ssh_request* */
+    guint max_channels;          /* lowered when the server opens fewer */
+    struct loop_timer *idle_timer;
+};
+
+static void host_free(void *pointer)
+{
+    struct ssh_host *host = pointer;
+    ssh_session_close(g_steal_pointer(&host->session));
+    loop_timer_free(host->idle_timer);
+    ssh_target_unref(host->target);
+    g_queue_clear(&host->queue);
+    g_free(host);
+}
+
+static void *init_library(void *unused)
+{
+    (void)unused;
+    if (libssh2_init(0) != 0)
+        g_error("libssh2 cannot be initialised");
+    return NULL;
+}
+
+struct ssh_pool *ssh_pool_new(struct loop *loop, const struct ssh_settings *settings)
+{
+    static GOnce once = G_ONCE_INIT;
+    g_once(&once, init_library, NULL);
+    struct ssh_pool *pool = g_new0(struct ssh_pool, 1);
+    pool->loop = loop;
+    pool->user = g_strdup(settings->user);
+    pool->agent = settings->agent;
+    pool->known_hosts_path = settings->known_hosts ? g_strdup(settings->known_hosts)
+                                                   : g_build_filename(g_get_home_dir(), ".ssh", "known_hosts", NULL);
+    pool->connect_timeout_ms = settings->connect_timeout_ms ? settings->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;
+    pool->idle_ms = settings->idle_ms ? settings->idle_ms : DEFAULT_IDLE_MS;
+    pool->max_channels = settings->max_channels > 0 ? (guint)settings->max_channels : DEFAULT_MAX_CHANNELS;
+    pool->identities = ssh_identities_new(loop, settings->identities, settings->passphrase);
+    pool->hosts = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, host_free);
+    pool->tasks = g_ptr_array_new();
+    pool->old_known_hosts = g_ptr_array_new_with_free_func((GDestroyNotify)known_hosts_free);
+    return pool;
+}
+
+void ssh_pool_free(struct ssh_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    pool->closing = true;
+    while (pool->tasks->len > 0) {
+        struct ssh_task *task = g_ptr_array_index(pool->tasks, pool->tasks->len - 1);
+        task->abort(task->arg);
+    }
+    g_hash_table_unref(pool->hosts);
+    g_ptr_array_unref(pool->tasks);
+    ssh_identities_free(pool->identities);
+    known_hosts_free(pool->known_hosts);
+    g_ptr_array_unref(pool->old_known_hosts);
+    g_free(pool->user);
+    g_free(pool->known_hosts_path);
+    g_free(pool);
+}
+
+void ssh_pool_add_task(struct ssh_pool *pool, struct ssh_task *task)
+{
+    g_ptr_array_add(pool->tasks, task);
+}
+
+void ssh_pool_remove_task(struct ssh_pool *pool, struct ssh_task *task)
+{
+    g_ptr_array_remove_fast(pool->tasks, task);
+}
+
+struct loop *ssh_pool_loop(const struct ssh_pool *pool)
+{
+    return pool->loop;
+}
+
+struct ssh_target *ssh_pool_target(struct ssh_pool *pool, const json_t *host, const json_t *inventory, GError **error)
+{
+    return ssh_target_new(host, inventory, pool->user, error);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+const struct known_hosts *ssh_pool_known_hosts(struct ssh_pool *pool, GError **error)
+{
+    struct stat now = {0};
+    if (stat(pool->known_hosts_path, &now) != 0)
+        memset(&now, 0, sizeof now);
+    if (pool->known_hosts != NULL && same_file(&now, &pool->known_hosts_stat))
+        return pool->known_hosts;
+    struct known_hosts *fresh = known_hosts_load(pool->known_hosts_path, error);
+    if (fresh == NULL)
+        return NULL;
+    if (pool->known_hosts != NULL)
+        g_ptr_array_add(pool->old_known_hosts, pool->known_hosts);
+    pool->known_hosts = fresh;
+    pool->known_hosts_stat = now;
+    return fresh;
+}
+
+struct ssh_session *ssh_pool_new_session(struct ssh_pool *pool, struct ssh_target *target,
+                                         const struct ssh_session_options *callbacks, GError **error)
+{
+    if (target->jump != NULL) {
+        errors_set(error, ERROR_UNSUPPORTED, "%s is reached through '%s': jump hosts are not supported by this build",
+                   target->label, target->jump->name);
+        return NULL;
+    }
+    const struct known_hosts *known = ssh_pool_known_hosts(pool, error);
+    if (known == NULL)
+        return NULL;
+    struct ssh_session_options options = *callbacks;
+    options.loop = pool->loop;
+    options.target = target;
+    options.known_hosts = known;
+    options.known_hosts_path = pool->known_hosts_path;
+    options.identities = pool->identities;
+    options.agent = pool->agent;
+    options.connect_timeout_ms = pool->connect_timeout_ms;
+    pool->connects++;
+    return ssh_session_new(&options);
+}
+
+/* ---- one destination ---- */
+
+static void host_dispatch(struct ssh_host *host);
+
+static void fail_request(struct ssh_request *request, const GError *error)
+{
+    request->queued = false;
+    request->failed(request->arg, error);
+}
+
+/* Those that wait now; a failed one may queue again from its callback. */
+static void fail_queue(struct ssh_host *host, const GError *error)
+{
+    for (guint left = g_queue_get_length(&host->queue); left > 0 && !g_queue_is_empty(&host->queue); left--)
+        fail_request(g_queue_pop_head(&host->queue), error);
+}
+
+static void session_ready(void *arg)
+{
+    host_dispatch(arg);
+}
+
+static void session_closed(void *arg, const GError *error)
+{
+    struct ssh_host *host = arg;
+    ssh_session_close(g_steal_pointer(&host->session));
+    if (!g_error_matches(error, HIKESHI_ERROR, ERROR_LOST)) {
+        fail_queue(host, error);
+        host_dispatch(host);
+        return;
+    }
+    /* A warm session went away: those who wait get a new one, but not for ever. */
+    for (guint left = g_queue_get_length(&host->queue); left > 0 && !g_queue_is_empty(&host->queue); left--) {
+        struct ssh_request *request = g_queue_pop_head(&host->queue);
+        if (++request->tries >= MAX_TRIES)
+            fail_request(request, error);
+        else
+            g_queue_push_tail(&host->queue, request);
+    }
+    host_dispatch(host);
+}
+
+static void host_connect(struct ssh_host *host)
+{
+    GError *error = NULL;
+    host->max_channels = host->pool->max_channels;
+    const struct ssh_session_options callbacks = {
+        .ready = session_ready, .freed = session_ready, .closed = session_closed, .arg = host};
+    host->session = ssh_pool_new_session(host->pool, host->target, &callbacks, &error);
+    if (host->session == NULL)
+        fail_queue(host, error);
+    g_clear_error(&error);
+}
+
+static void idle(void *arg)
+{
+    struct ssh_host *host = arg;
+    g_hash_table_remove(host->pool->hosts, host->target->key);
+}
+
+static void host_dispatch(struct ssh_host *host)
+{
+    if (host->pool->closing)
+        return;
+    while (!g_queue_is_empty(&host->queue)) {
+        if (host->session == NULL)
+            host_connect(host);
+        if (host->session == NULL || !ssh_session_is_ready(host->session) ||
+            ssh_session_channels(host->session) >= host->max_channels)
+            break;
+        struct ssh_request *request = g_queue_pop_head(&host->queue);
+        request->queued = false;
+        request->ready(request->arg, host->session);
+    }
+    bool busy = !g_queue_is_empty(&host->queue) || (host->session != NULL && ssh_session_channels(host->session) > 0);
+    if (busy)
+        loop_timer_stop(host->idle_timer);
+    else
+        loop_timer_start(host->idle_timer, (uint64_t)host->pool->idle_ms, 0);
+}
+
+static struct ssh_host *host_for(struct ssh_pool *pool, struct ssh_target *target)
+{
+    struct ssh_host *host = g_hash_table_lookup(pool->hosts, target->key);
+    if (host != NULL)
+        return host;
+    host = g_new0(struct ssh_host, 1);
+    host->pool = pool;
+    host->target = ssh_target_ref(target);
+    host->idle_timer = loop_timer_new(pool->loop, idle, host);
+    g_hash_table_insert(pool->hosts, host->target->key, host);
+    return host;
+}
+
+void ssh_pool_request(struct ssh_pool *pool, struct ssh_target *target, struct ssh_request *request)
+{
+    request->host = host_for(pool, target);
+    request->queued = true;
+    request->tries = 0;
+    g_queue_push_tail(&request->host->queue, request);
+    host_dispatch(request->host);
+}
+
+/* How many channels a session's server opens is only known from its refusal. Channels that the server has not closed
+ * yet count for it; when there are none and it still refuses, only another connection helps. */
+static void learn_from_refusal(struct ssh_host *host, struct ssh_session *session)
+{
+    if (host->session != session)
+        return;
+    guint others = ssh_session_channels(session) - 1;
+    if (others > 0)
+        host->max_channels = MAX(1, others);
+    else
+        ssh_session_close(g_steal_pointer(&host->session));
+}
+
+void ssh_pool_request_again(struct ssh_pool *pool, struct ssh_request *request, struct ssh_session *crowded,
+                            GError *error)
+{
+    struct ssh_host *host = request->host;
+    bool waits_for_others = crowded != NULL && host->session == crowded && ssh_session_channels(crowded) > 1;
+    if (crowded != NULL)
+        learn_from_refusal(host, crowded);
+    /* Waiting for a place among our own channels is no failed try: they end. */
+    if (pool->closing || (!waits_for_others && ++request->tries >= MAX_TRIES)) {
+        request->failed(request->arg, error);
+    } else {
+        request->queued = true;
+        g_queue_push_head(&host->queue, request);
+        host_dispatch(host);
+    }
+    g_clear_error(&error);
+}
+
+void ssh_pool_request_cancel(struct ssh_request *request)
+{
+    if (!request->queued)
+        return;
+    request->queued = false;
+    g_queue_remove(&request->host->queue, request);
+}
+
+json_t *ssh_pool_stats(const struct ssh_pool *pool)
+{
+    json_int_t sessions = 0, channels = 0;
+    GHashTableIter iterator;
+    void *value;
+    g_hash_table_iter_init(&iterator, pool->hosts);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        const struct ssh_host *host = value;
+        if (host->session == NULL)
+            continue;
+        sessions++;
+        channels += ssh_session_channels(host->session);
+    }
+    return json_pack("{s:I,s:I,s:I}", "sessions", sessions, "channels", channels, "connects", pool->connects);
+}

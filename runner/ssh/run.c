@@ -1,0 +1,227 @@
+/* run: ssh_run(): one command on one host, from the queue to its result. What was sent is stopped before its op ends
+ * early. */
+#include "core/errors.h"
+#include "core/limits.h"
+#include "runner/ssh/pool.h"
+#include "runner/ssh/wrap.h"
+#include <string.h>
+
+enum state { QUEUED, RUNNING, STOPPING };
+
+struct run {
+    struct ssh_pool *pool;
+    struct ssh_target *target;
+    struct op *op;
+    struct ssh_task task;
+    struct ssh_request request;
+    struct ssh_session *session; /* of the channel; only compared */
+    struct ssh_channel *channel;
+    struct ssh_wrapped wrapped;
+    enum state state;
+    bool pty, sent, truncated;
+    GByteArray *output[2];
+    size_t max_output;
+    int64_t timeout_ms;
+    uint64_t started_ms;
+    struct loop_timer *timer;
+    void (*on_output)(void *arg, const char *stream, const char *bytes, size_t length);
+    void (*on_sent)(void *arg);
+    void *arg;
+};
+
+static void run_free(struct run *run)
+{
+    ssh_pool_remove_task(run->pool, &run->task);
+    ssh_pool_request_cancel(&run->request);
+    if (run->channel != NULL)
+        ssh_channel_detach(run->channel);
+    loop_timer_free(run->timer);
+    ssh_wrapped_clear(&run->wrapped);
+    g_byte_array_unref(run->output[0]);
+    g_byte_array_unref(run->output[1]);
+    ssh_target_unref(run->target);
+    op_unref(run->op);
+    g_free(run);
+}
+
+/* The run is gone before the op's owner hears of it: it may start the next command, or free the pool. */
+static void run_end(struct run *run, json_t *result, GError *error)
+{
+    struct op *op = op_ref(run->op);
+    op_on_cancel(op, NULL, NULL);
+    run_free(run);
+    op_done(op, result, error);
+    op_unref(op);
+}
+
+static json_t *result_of(const struct run *run, const struct ssh_channel_end *end)
+{
+    json_t *result = json_object();
+    json_set_string(result, "host", run->target->name);
+    bool exited = end != NULL && end->outcome == SSH_CHANNEL_EXITED;
+    json_object_set_new(result, "code", exited && end->signal == NULL ? json_integer(end->code) : json_null());
+    json_set_string(result, "signal", exited ? end->signal : NULL);
+    json_object_set_new(result, "stdout", json_text_value((const char *)run->output[0]->data, run->output[0]->len));
+    json_object_set_new(result, "stderr", json_text_value((const char *)run->output[1]->data, run->output[1]->len));
+    uint64_t now = loop_now_ms(ssh_pool_loop(run->pool));
+    json_object_set_new(result, "duration_ms", json_integer(run->sent ? (json_int_t)(now - run->started_ms) : 0));
+    json_object_set_new(result, "truncated", json_boolean(run->truncated));
+    return result;
+}
+
+static void run_failed(void *arg, const GError *error)
+{
+    run_end(arg, NULL, g_error_copy(error));
+}
+
+/* ---- the channel ---- */
+
+static void channel_sent(void *arg)
+{
+    struct run *run = arg;
+    run->sent = true;
+    run->started_ms = loop_now_ms(ssh_pool_loop(run->pool));
+    if (run->timeout_ms > 0)
+        loop_timer_start(run->timer, (uint64_t)run->timeout_ms, 0);
+    if (run->on_sent != NULL)
+        run->on_sent(run->arg);
+}
+
+static void channel_output(void *arg, bool is_stderr, const char *bytes, size_t length)
+{
+    struct run *run = arg;
+    GByteArray *kept = run->output[is_stderr];
+    size_t room = run->max_output - kept->len;
+    if (length > room) {
+        run->truncated = true;
+        length = room;
+    }
+    if (length == 0)
+        return;
+    g_byte_array_append(kept, (const guint8 *)bytes, (guint)length);
+    if (run->on_output != NULL)
+        run->on_output(run->arg, is_stderr ? "err" : "out", bytes, length);
+}
+
+static void ended_lost(struct run *run)
+{
+    if (!run->sent) {
+        GError *error = g_error_new(HIKESHI_ERROR, ERROR_CONNECT,
+                                    "the connection to %s broke before the command was sent", run->target->label);
+        run->state = QUEUED;
+        ssh_pool_request_again(run->pool, &run->request, NULL, error);
+        return;
+    }
+    json_t *result = result_of(run, NULL);
+    run_end(run, result,
+            g_error_new(HIKESHI_ERROR, ERROR_LOST,
+                        "the connection to %s was lost after the command was sent: it may have run, or may still run",
+                        run->target->label));
+}
+
+static void channel_ended(void *arg, const struct ssh_channel_end *end)
+{
+    struct run *run = arg;
+    run->channel = NULL;
+    GError *error = NULL;
+    switch (end->outcome) {
+    case SSH_CHANNEL_EXITED: {
+        json_t *result = result_of(run, end);
+        run_end(run, result, NULL);
+        return;
+    }
+    case SSH_CHANNEL_CROWDED:
+        errors_set(&error, ERROR_CHANNEL, "%s opens no channel for commands: %s. Check MaxSessions of its sshd",
+                   run->target->label, end->reason);
+        run->state = QUEUED;
+        ssh_pool_request_again(run->pool, &run->request, run->session, error);
+        return;
+    case SSH_CHANNEL_REFUSED:
+        run_end(run, NULL,
+                g_error_new(HIKESHI_ERROR, ERROR_CHANNEL,
+                            "%s refused the command%s: %s. Check ForceCommand, and command= in authorized_keys",
+                            run->target->label, run->pty ? " or its terminal (pty)" : "", end->reason));
+        return;
+    case SSH_CHANNEL_LOST:
+        ended_lost(run);
+    }
+}
+
+static void run_ready(void *arg, struct ssh_session *session)
+{
+    struct run *run = arg;
+    const struct ssh_channel_request request = {.exec = run->wrapped.exec,
+                                                .pty = run->pty,
+                                                .input = run->wrapped.input,
+                                                .sent = channel_sent,
+                                                .output = channel_output,
+                                                .ended = channel_ended,
+                                                .arg = run};
+    run->state = RUNNING;
+    run->session = session;
+    run->channel = ssh_channel_start(session, &request);
+}
+
+/* ---- ending early ---- */
+
+static void run_stop(struct run *run, int code)
+{
+    const char *what = code == ERROR_TIMEOUT ? "the command timed out" : "the command was cancelled";
+    if (!run->sent) {
+        run_end(run, NULL, g_error_new(HIKESHI_ERROR, code, "%s; it was not started on %s", what, run->target->label));
+        return;
+    }
+    json_t *result = result_of(run, NULL);
+    run_end(run, result,
+            g_error_new(HIKESHI_ERROR, code, "%s; could not confirm that it stopped on %s", what, run->target->name));
+}
+
+static void timed_out(void *arg)
+{
+    run_stop(arg, ERROR_TIMEOUT);
+}
+
+static void cancelled(void *arg, int code)
+{
+    run_stop(arg, code);
+}
+
+static void aborted(void *arg)
+{
+    struct run *run = arg;
+    int code = run->sent ? ERROR_LOST : ERROR_CANCELLED;
+    run_end(run, NULL,
+            g_error_new(HIKESHI_ERROR, code, "the runner closed its connection to %s%s", run->target->label,
+                        run->sent ? "; could not confirm that the command stopped" : " before the command was sent"));
+}
+
+void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op *op)
+{
+    GError *error = NULL;
+    struct ssh_wrapped wrapped = {0};
+    struct ssh_target *target = ssh_pool_target(pool, command->host, command->inventory, &error);
+    if (target == NULL || !ssh_wrap(command, &wrapped, &error)) {
+        ssh_target_unref(target);
+        op_done(op, NULL, error);
+        return;
+    }
+    struct run *run = g_new0(struct run, 1);
+    run->pool = pool;
+    run->target = target;
+    run->op = op_ref(op);
+    run->wrapped = wrapped;
+    run->pty = command->pty;
+    run->max_output = command->max_output ? command->max_output : LIMIT_OUTPUT_BYTES;
+    run->timeout_ms = command->timeout_ms;
+    run->on_output = command->on_output;
+    run->on_sent = command->on_sent;
+    run->arg = command->arg;
+    run->output[0] = g_byte_array_new();
+    run->output[1] = g_byte_array_new();
+    run->timer = loop_timer_new(ssh_pool_loop(pool), timed_out, run);
+    run->task = (struct ssh_task){aborted, run};
+    run->request = (struct ssh_request){.ready = run_ready, .failed = run_failed, .arg = run};
+    ssh_pool_add_task(pool, &run->task);
+    op_on_cancel(op, cancelled, run);
+    ssh_pool_request(pool, run->target, &run->request);
+}

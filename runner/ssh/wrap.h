@@ -1,0 +1,28 @@
+/* wrap: turns a command into what is sent: one exec string that every login shell understands, and the bytes of stdin.
+ *
+ * argv, script, environment and directory arrive exactly, for every byte but NUL, whatever the login shell. The README
+ * says what the two forms look like and why. */
+#ifndef RUNNER_SSH_WRAP_H
+#define RUNNER_SSH_WRAP_H
+
+#include "runner/ssh/ssh.h"
+#include <glib.h>
+#include <stdbool.h>
+
+/* The variable that every process of a command carries: its value is the marker and a colon, so that one marker is
+ * never the beginning of another's. */
+#define SSH_MARKER_VARIABLE "HIKESHI_MARKER"
+
+struct ssh_wrapped {
+    char *exec;
+    GBytes *input;
+};
+
+/* ERROR_INVALID names the option that cannot be sent; ERROR_TOO_LARGE what is too long for a terminal. */
+bool ssh_wrap(const struct ssh_command *command, struct ssh_wrapped *ret, GError **error);
+void ssh_wrapped_clear(struct ssh_wrapped *wrapped);
+
+/* A word for POSIX sh: '…' with every quote escaped. g_free. */
+char *ssh_wrap_quote(const char *bytes, size_t length);
+
+#endif
