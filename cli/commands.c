@@ -1,7 +1,11 @@
 /* commands: the one list of commands. A new command is one file cmd_NAME.c and one line here. */
 #include "cli/commands.h"
 
+/* clang-format off: one a line, so that colleagues' lines do not meet */
 const struct cli_command *const cli_commands[] = {
-    &cmd_coverage, &cmd_version,
+    &cmd_coverage,
+    &cmd_lint,
+    &cmd_version,
     NULL,
 };
+/* clang-format on */

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 extern const struct cli_command cmd_coverage;
+extern const struct cli_command cmd_lint;
 extern const struct cli_command cmd_version;
 
 #endif

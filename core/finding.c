@@ -115,8 +115,10 @@ char *finding_to_text(const struct finding *finding)
     if (finding->line > 0 && finding->column > 0)
         g_string_append_printf(text, ":%d", finding->column);
     g_string_append_printf(text, ": %s: %s", level_names[finding->level], finding->message);
+    /* One word is what to write instead; more are advice. */
     if (finding->suggestion != NULL)
-        g_string_append_printf(text, " (did you mean '%s'?)", finding->suggestion);
+        g_string_append_printf(text, strchr(finding->suggestion, ' ') ? " (%s)" : " (did you mean '%s'?)",
+                               finding->suggestion);
     g_string_append_printf(text, " [%s]", finding->rule);
     return g_string_free(text, FALSE);
 }

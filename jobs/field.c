@@ -47,14 +47,14 @@ const struct field *field_find(const struct field *fields, const char *key)
     return NULL;
 }
 
-char *field_suggest(const char *word, const struct field *fields)
+const char *field_suggest(const char *word, const struct field *fields)
 {
     g_autoptr(GPtrArray) keys = g_ptr_array_new();
     for (const struct field *field = fields; field->key; field++)
         g_ptr_array_add(keys, (char *)field->key);
     g_ptr_array_add(keys, NULL);
     const char *nearest = finding_nearest(word, (const char *const *)keys->pdata);
-    return nearest ? g_strdup_printf("did you mean '%s'?", nearest) : NULL;
+    return nearest;
 }
 
 static bool is_scalar(const struct yaml_node *value)
@@ -85,8 +85,7 @@ static bool read_string(const struct field_reader *reader, const struct field *f
     if (field->choices && !g_strv_contains(field->choices, value->text)) {
         g_autofree char *all = g_strjoinv(", ", (char **)field->choices);
         const char *nearest = finding_nearest(value->text, field->choices);
-        g_autofree char *suggestion = nearest ? g_strdup_printf("did you mean '%s'?", nearest) : NULL;
-        field_error(reader, "bad-value", value, suggestion, "'%s' must be one of %s, not '%s'", field->key, all,
+        field_error(reader, "bad-value", value, nearest, "'%s' must be one of %s, not '%s'", field->key, all,
                     value->text);
         return false;
     }
@@ -221,8 +220,8 @@ bool field_read_map(const struct field_reader *reader, const struct yaml_node *m
         if (field) {
             fine &= check_enforced(reader, field, key) && field_read_value(reader, field, key, map->items[i], target);
         } else if (!g_str_has_prefix(key->text, "x-")) {
-            g_autofree char *suggestion = field_suggest(key->text, fields);
-            field_error(reader, "unknown-key", key, suggestion, "unknown key '%s' in %s", key->text, what);
+            field_error(reader, "unknown-key", key, field_suggest(key->text, fields), "unknown key '%s' in %s",
+                        key->text, what);
             fine = false;
         }
     }

@@ -58,8 +58,8 @@ void field_error(const struct field_reader *reader, const char *rule, const stru
                  const char *suggestion, const char *format, ...) G_GNUC_PRINTF(5, 6);
 /* What yaml_parse() said, as a finding of rule "yaml". */
 void field_yaml_error(const struct field_reader *reader, const GError *error, int fallback_line);
-/* "did you mean 'x'?" for an unknown key; NULL when no key is near. g_free. */
-char *field_suggest(const char *word, const struct field *fields);
+/* The key that is nearest to an unknown one, or NULL. Borrowed from the table. */
+const char *field_suggest(const char *word, const struct field *fields);
 
 /* True when the scalar names a thing: [a-z][a-z0-9_-]* (dash: also '-'). */
 bool field_is_name(const char *text, bool dash);

@@ -85,14 +85,12 @@ static json_t *read_principal(const struct field_reader *reader, const struct ya
     }
     if (!g_strv_contains(kinds, kind)) {
         const char *nearest = finding_nearest(kind, kinds);
-        g_autofree char *suggestion = nearest ? g_strdup_printf("did you mean '%s'?", nearest) : NULL;
-        field_error(reader, "unknown-key", map->keys[0], suggestion, "unknown key '%s' in 'from'", kind);
+        field_error(reader, "unknown-key", map->keys[0], nearest, "unknown key '%s' in 'from'", kind);
         return NULL;
     }
     if (strcmp(kind, "role") == 0 && !g_strv_contains(role_names, name)) {
         const char *nearest = finding_nearest(name, role_names);
-        g_autofree char *suggestion = nearest ? g_strdup_printf("did you mean '%s'?", nearest) : NULL;
-        field_error(reader, "bad-value", map->items[0], suggestion, "there is no role '%s'", name);
+        field_error(reader, "bad-value", map->items[0], nearest, "there is no role '%s'", name);
         return NULL;
     }
     return json_pack("{s:s}", kind, name);

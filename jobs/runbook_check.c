@@ -8,9 +8,8 @@ static void reference_error(const struct parser *parser, const struct reference 
 {
     g_ptr_array_add(known, NULL);
     const char *nearest = finding_nearest(reference->name, (const char *const *)known->pdata);
-    g_autofree char *suggestion = nearest ? g_strdup_printf("did you mean '%s'?", nearest) : NULL;
     finding_add(parser->reader.findings, "unknown-name", FINDING_ERROR, parser->reader.file, reference->line,
-                reference->column, suggestion, "there is no %s '%s'", what, reference->name);
+                reference->column, nearest, "there is no %s '%s'", what, reference->name);
 }
 
 static void check_param(const struct parser *parser, const struct reference *reference, const char *what,

@@ -53,8 +53,8 @@ static void check_match_key(const struct field_reader *reader, const struct yaml
     if (g_strv_contains(match_keys, key->text) || (g_str_has_prefix(key->text, "labels.") && key->text[7]))
         return;
     const char *nearest = finding_nearest(key->text, match_keys);
-    g_autofree char *suggestion = nearest ? g_strdup_printf("did you mean '%s'?", nearest)
-                                          : g_strdup_printf("a label is written labels.%s", key->text);
+    g_autofree char *suggestion =
+        nearest ? g_strdup(nearest) : g_strdup_printf("a label is written labels.%s", key->text);
     field_error(reader, "unknown-key", key, suggestion, "unknown key '%s' in match", key->text);
 }
 

@@ -1,0 +1,23 @@
+/* lua_scan: which names of the API a step's Lua mentions literally: params.x, steps["y"], ssh("db-1"), require "z".
+ * Reads tokens, compiles nothing; what is computed at run time is not seen. */
+#ifndef JOBS_LUA_SCAN_H
+#define JOBS_LUA_SCAN_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+enum lua_mention {
+    LUA_PARAM,         /* params.NAME, params["NAME"] */
+    LUA_STEP,          /* steps.NAME, steps["NAME"] */
+    LUA_HOST,          /* ssh("NAME"), host("NAME") */
+    LUA_FILTER,        /* hosts("FILTER") */
+    LUA_FILTER_CONCAT, /* hosts("..." .. x): text spliced into a filter; name is "" */
+    LUA_SECRET,        /* secret("NAME") */
+    LUA_MODULE,        /* require("NAME") */
+};
+
+/* line: of the first line of text. Mentions of a global that the text declares as a local are left out. */
+typedef void (*lua_scan_fn)(void *arg, enum lua_mention mention, const char *name, int line);
+void lua_scan(const char *text, int line, lua_scan_fn fn, void *arg);
+
+#endif
