@@ -37,6 +37,8 @@ struct cli_command {
     const char *summary;              /* one line */
     const char *details;              /* paragraphs for `hikeshi help NAME`, or NULL */
     const struct cli_option *options; /* ends with name == NULL; may be NULL; subcommands take these too */
+    /* Options that come from another table (config_flags_options); may be NULL. */
+    const struct cli_option *(*more_options)(void);
     /* "approvals list|show|approve|deny", ends with name == NULL; may be NULL. Without a word, "list" is meant if it
      * exists. */
     const struct cli_subcommand *subcommands;

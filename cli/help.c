@@ -60,7 +60,7 @@ void help_command(const struct cli_command *command, const struct cli_subcommand
         const struct cli_option *own = subcommand ? subcommand->options : NULL;
         print_usage(command->name, subcommand ? subcommand->name : NULL,
                     subcommand ? subcommand->arguments : command->arguments,
-                    has_options(own) || has_options(command->options));
+                    has_options(own) || has_options(command->options) || command->more_options);
         printf("\n%s\n", subcommand ? subcommand->summary : command->summary);
         if (has_options(own)) {
             printf("\n");
@@ -70,6 +70,10 @@ void help_command(const struct cli_command *command, const struct cli_subcommand
     if (has_options(command->options)) {
         printf("\n");
         print_options(command->options);
+    }
+    if (command->more_options) {
+        printf("\nconfiguration (docs/configuration.md; a flag wins over HIKESHI_... and the file):\n");
+        print_options(command->more_options());
     }
     if (command->details)
         printf("\n%s\n", command->details);

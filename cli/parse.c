@@ -26,11 +26,18 @@ static const struct cli_option *find_in(const struct cli_option *options, const 
     return NULL;
 }
 
+static const struct cli_option *more_options(const struct cli_command *command)
+{
+    return command->more_options ? command->more_options() : NULL;
+}
+
 static const struct cli_option *find_option(const struct cli_call *call, const char *name, size_t length, char letter)
 {
     const struct cli_option *option =
         call->subcommand ? find_in(call->subcommand->options, name, length, letter) : NULL;
-    return option ? option : find_in(call->command->options, name, length, letter);
+    if (!option)
+        option = find_in(call->command->options, name, length, letter);
+    return option ? option : find_in(more_options(call->command), name, length, letter);
 }
 
 static void collect(GPtrArray *names, const struct cli_option *options)
@@ -44,6 +51,7 @@ static bool unknown_option(const struct cli_call *call, const char *name, GError
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     collect(names, call->subcommand ? call->subcommand->options : NULL);
     collect(names, call->command->options);
+    collect(names, more_options(call->command));
     g_ptr_array_add(names, (char *)"help");
     g_ptr_array_add(names, NULL);
     const char *nearest = finding_nearest(name, (const char *const *)names->pdata);
