@@ -1,13 +1,15 @@
 /* approval: a waiting step's question and people's decisions, through one compare-and-set.
  *
- * The digest v1:sha256:… covers commit, step text, params, hosts, data, shown values, inputs and the policy's definition.
- * A decision carries the digest its maker saw; any difference voids the request and asks anew. Expiry denies. */
+ * The digest v1:sha256:… covers commit, step text, params, hosts, data, shown values, inputs and the policy's
+ * definition. A decision carries the digest its maker saw; any difference voids the request and asks anew. Expiry
+ * denies. */
 #ifndef JOBS_APPROVAL_H
 #define JOBS_APPROVAL_H
 
 #include "jobs/jobs.h"
 
-struct approval_service *approval_service_new(struct jobs *jobs, GError **error); /* arms expiry timers from the store */
+struct approval_service *approval_service_new(struct jobs *jobs,
+                                              GError **error); /* arms expiry timers from the store */
 void approval_service_free(struct approval_service *service);
 
 /* After a commit that made a request or decided one: the expiry timer follows. Loop thread. */

@@ -15,7 +15,8 @@ void feed_free(struct feed *feed);
 bool feed_idle(const struct feed *feed);
 /* topic: "run:ID" or "incident:ID" or "all". event is borrowed. */
 void feed_publish(struct feed *feed, const char *topic, const json_t *event);
-struct feed_subscription *feed_subscribe(struct feed *feed, const char *topic, void (*fn)(void *arg, const json_t *event), void *arg);
+struct feed_subscription *feed_subscribe(struct feed *feed, const char *topic,
+                                         void (*fn)(void *arg, const json_t *event), void *arg);
 void feed_unsubscribe(struct feed_subscription *subscription);
 
 #endif

@@ -46,8 +46,8 @@ struct jobs {
     bool draining;     /* SIGTERM seen: no new leases */
 };
 
-/* request: {"id": path parameter, …query parameters as strings…} merged with the body's keys under "body". Borrowed during
- * the call; take a reference to keep it. The actor is copied by functions that keep it. */
+/* request: {"id": path parameter, …query parameters as strings…} merged with the body's keys under "body". Borrowed
+ * during the call; take a reference to keep it. The actor is copied by functions that keep it. */
 typedef void (*jobs_fn)(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 
 /* Builds and starts everything: opens the store (migrating), recovers what a crash left (leases, unknown steps),

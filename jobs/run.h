@@ -1,6 +1,7 @@
 /* run: one execution of a runbook at one commit. The state machine (a table), the queue, leases, and events of runners.
  *
- * States, results and reasons: run_states.def. Every transition happens inside one store job and publishes to the feed. */
+ * States, results and reasons: run_states.def. Every transition happens inside one store job and publishes to the feed.
+ */
 #ifndef JOBS_RUN_H
 #define JOBS_RUN_H
 
@@ -11,21 +12,23 @@ struct runbook;
 
 /* What starts a run. `start_key` makes it once: the same key never makes a second run (NULL = no such key). */
 struct run_start {
-    const char *repository, *runbook; /* runbook id */
+    const char *repository, *runbook;      /* runbook id */
     const char *trigger_kind, *trigger_id; /* incident schedule link manual */
     const char *start_key;
     const char *incident, *alert; /* ids or NULL */
     const char *requested_kind, *requested_name;
-    json_t *params;      /* already validated: runbook_bind_params() */
+    json_t *params;                             /* already validated: runbook_bind_params() */
     json_t *incident_snapshot, *alert_snapshot; /* what the steps see; or NULL */
-    const char *suppressed; /* NULL, or the reason to record it as suppressed and never run */
+    const char *suppressed;                     /* NULL, or the reason to record it as suppressed and never run */
     const char *rerun_of;
-    bool override; /* a person said why cooldown and max_runs do not count this time */
-    struct catalog_set *set; /* the catalog `runbook` is of: its modules are pinned with the run; borrowed; may be NULL */
+    bool override; /* a person said why cooldown, max_runs and breaker do not count this time */
+    struct catalog_set
+        *set; /* the catalog `runbook` is of: its modules are pinned with the run; borrowed; may be NULL */
 };
-/* Inside a store job: inserts run + steps, timeline entry and outbox; *ret_id (g_free) is NULL when start_key was taken.
- * `runbook` is pinned: its commit and steps are stored with the run. */
-bool run_insert(struct store_tx *tx, const struct runbook *runbook, const struct run_start *start, char **ret_id, GError **error);
+/* Inside a store job: inserts run + steps, timeline entry and outbox; *ret_id (g_free) is NULL when start_key was
+ * taken. `runbook` is pinned: its commit and steps are stored with the run. */
+bool run_insert(struct store_tx *tx, const struct runbook *runbook, const struct run_start *start, char **ret_id,
+                GError **error);
 
 struct run_service *run_service_new(struct jobs *jobs, GError **error); /* recovers leases of a crash */
 void run_service_free(struct run_service *service);
@@ -35,13 +38,15 @@ void run_queue_kick(struct jobs *jobs);
 /* API. POST /runs {"runbook","params","reason"}; Idempotency-Key arrives as request.idempotency_key. */
 void run_start_request(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
-void run_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg); /* product shape */
+void run_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done,
+             void *arg); /* product shape */
 void run_cancel(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_rerun(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
-void run_resolve(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg); /* step, as, reason */
+void run_resolve(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done,
+                 void *arg); /* step, as, reason */
 /* Stored events after request.after (a number) for the log, at most request.limit (default 1000):
- * {"items":[{"n","attempt","seq","at","kind","step",…}],"next":n,"ended":bool}. Event shapes: docs/design/wire.md; the server's own
- * have seq null. The feed publishes the same objects, with "run", on "run:ID", "incident:ID" and "all". */
+ * {"items":[{"n","attempt","seq","at","kind","step",…}],"next":n,"ended":bool}. Event shapes: docs/design/wire.md; the
+ * server's own have seq null. The feed publishes the same objects, with "run", on "run:ID", "incident:ID" and "all". */
 void run_log(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 
 /* Runner protocol (docs/design/wire.md), ROLE_RUNNER only. run_lease answers when there is work or after LEASE_POLL_MS

@@ -13,12 +13,13 @@ char *token_bootstrap(struct store *store, const char *data_folder, GError **err
 /* The new token's text (g_free). expires_ms 0 = never. */
 char *token_create(struct store *store, const char *name, enum role role, int64_t expires_ms, GError **error);
 
-/* Looks a bearer token up in an in-memory table of hashes that follows the store. NULL when unknown, expired or revoked.
- * The actor's strings live until the next call on this thread. */
+/* Looks a bearer token up in an in-memory table of hashes that follows the store. NULL when unknown, expired or
+ * revoked. The actor's strings live until the next call on this thread. */
 struct token_service;
 struct token_service *token_service_new(struct jobs *jobs, GError **error);
 void token_service_free(struct token_service *service);
-/* Reads the table again (another process may have made a token), at most once a second; done comes on the loop. Before a 401. */
+/* Reads the table again (another process may have made a token), at most once a second; done comes on the loop. Before
+ * a 401. */
 void token_refresh(struct jobs *jobs, void (*done)(void *arg), void *arg);
 const struct actor *token_actor(struct jobs *jobs, const char *bearer);
 void token_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);

@@ -1,0 +1,44 @@
+/* call: one jobs_fn under way: the request, who asked, the store job that answers it, and what to do after the commit.
+ *
+ * Loop thread, except `job`, which runs on a store thread, perhaps more than once: it reads the request and fills
+ * `result`, `set` stays the catalog of the moment the request came. */
+#ifndef JOBS_CALL_H
+#define JOBS_CALL_H
+
+#include "jobs/catalog.h"
+#include "jobs/jobs.h"
+
+struct call;
+typedef bool (*call_job_fn)(struct store_tx *tx, struct call *call, GError **error);
+/* After the job, on the loop, before the answer is given. Not called on failure. */
+typedef void (*call_after_fn)(struct call *call);
+
+struct call {
+    struct jobs *jobs;
+    json_t *request;
+    struct actor actor;      /* own copies */
+    struct catalog_set *set; /* NULL when there is no catalog (tests) */
+    json_t *result;          /* what done gets; reset before each try of the job */
+    GError *refusal; /* set by a job that wrote something and yet says no: committed, then done gets this error */
+    call_job_fn job;
+    call_after_fn after; /* may be NULL */
+    op_done_fn done;
+    void *arg;
+};
+
+void call_read(struct jobs *jobs, json_t *request, const struct actor *actor, call_job_fn job, op_done_fn done,
+               void *arg);
+void call_write(struct jobs *jobs, json_t *request, const struct actor *actor, call_job_fn job, call_after_fn after,
+                op_done_fn done, void *arg);
+
+/* The value of request[key] or request.body[key]; NULL when absent or not a string. */
+const char *call_string(const json_t *request, const char *key);
+/* The same, but it must be there: ERROR_INVALID "'key' is missing". */
+const char *call_need_string(const json_t *request, const char *key, GError **error);
+/* request[key] or request.body[key] as a whole number from 0 to maximum (query parameters are text); `fallback` when
+ * absent or not one. */
+int64_t call_integer(const json_t *request, const char *key, int64_t fallback, int64_t maximum);
+/* {"items": items, "next": next}; takes both; next may be NULL. */
+json_t *call_page(json_t *items, json_t *next);
+
+#endif

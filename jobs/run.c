@@ -1,0 +1,249 @@
+/* run: how runs come to be: from a trigger, a person, or an earlier run. What happens to them then is in run_queue.c
+ * (leases), run_events.c (what runners say), run_control.c (cancel, resolve) and approval.c. */
+#include "core/clock.h"
+#include "core/crypto.h"
+#include "core/errors.h"
+#include "jobs/job.h"
+#include "jobs/outbox.h"
+#include "jobs/run_private.h"
+
+struct run_service *run_service_new(struct jobs *jobs, GError **error)
+{
+    struct run_service *service = g_new0(struct run_service, 1);
+    service->jobs = jobs;
+    service->log = run_log_new(jobs, error);
+    service->queue = service->log ? run_queue_new(jobs, error) : NULL;
+    if (service->queue)
+        return service;
+    run_service_free(service);
+    return NULL;
+}
+
+void run_service_free(struct run_service *service)
+{
+    if (!service)
+        return;
+    run_queue_free(service->queue);
+    run_log_free(service->log);
+    g_free(service);
+}
+
+/* Pins the runbook: equal plans are stored once, under their digest. g_free. */
+static char *pin_plan(struct store_tx *tx, const struct runbook *runbook, const struct run_start *start, GError **error)
+{
+    g_autoptr(json_t) plan = job_plan(runbook, start->set);
+    g_autofree char *text = json_text(plan);
+    char *digest = crypto_sha256_hex(text, strlen(text));
+    if (!store_exec(tx, SQL_PLAN_ADD, NULL, error, "ss", digest, text))
+        g_clear_pointer(&digest, g_free);
+    return digest;
+}
+
+static bool insert_steps(struct store_tx *tx, const char *run, const struct runbook *runbook, bool suppressed,
+                         GError **error)
+{
+    for (guint i = 0; i < runbook->steps->len; i++) {
+        const struct step *step = runbook->steps->pdata[i];
+        if (!store_exec(tx, SQL_STEP_INSERT, NULL, error, "sissisbss", run, (int64_t)i, step->id, step->title,
+                        (int64_t)step->line, step->effect_read ? "read" : "write",
+                        (int)(step->idempotent || step->effect_read), suppressed ? "done" : "pending",
+                        suppressed ? "not_reached" : NULL))
+            return false;
+    }
+    return true;
+}
+
+static char *start_sentence(const struct runbook *runbook, const struct run_start *start, const char *suppressed)
+{
+    if (suppressed)
+        return g_strdup_printf("\"%s\" was not started: %s", runbook->title, suppressed);
+    if (start->trigger_id && g_strcmp0(start->trigger_kind, "manual") != 0)
+        return g_strdup_printf("\"%s\" is queued by its trigger %s", runbook->title, start->trigger_id);
+    return g_strdup_printf("\"%s\" is queued by %s", runbook->title, start->requested_name);
+}
+
+static bool tell_start(struct store_tx *tx, const char *run, const struct runbook *runbook,
+                       const struct run_start *start, const char *suppressed, GError **error)
+{
+    const char *state = suppressed ? "suppressed" : "queued";
+    g_autofree char *text = start_sentence(runbook, start, suppressed);
+    g_autoptr(json_t) row = json_pack("{s:s, s:i, s:s?}", "id", run, "attempt", 0, "incident", start->incident);
+    json_t *body = json_pack("{s:s, s:s?, s:s}", "state", state, "reason", suppressed, "text", text);
+    if (!run_record(tx, row, "run", NULL, body, error) || !run_tell(tx, row, "run", start->requested_name, text, error))
+        return false;
+    if (!suppressed)
+        return true;
+    g_autoptr(json_t) detail =
+        json_pack("{s:s, s:s, s:s, s:s}", "state", state, "reason", suppressed, "title", runbook->title, "text", text);
+    return outbox_add(tx, "run_ended", start->incident, run, detail, error);
+}
+
+static bool insert_row(struct store_tx *tx, const char *id, const struct runbook *runbook,
+                       const struct run_start *start, const struct run_guard *guard, const char *plan,
+                       int64_t *ret_inserted, GError **error)
+{
+    bool suppressed = guard->suppressed != NULL;
+    return store_exec(tx, SQL_RUN_INSERT, ret_inserted, error, "ssssssssssssssjssssisi", id, start->repository,
+                      start->runbook, runbook->title, runbook->owner, runbook->commit ? runbook->commit : "",
+                      runbook->path, start->trigger_kind, start->trigger_id, start->start_key, start->incident,
+                      start->alert, start->requested_kind, start->requested_name, start->params, plan,
+                      suppressed ? "suppressed" : "queued", guard->suppressed, start->rerun_of, clock_now_ms(),
+                      guard->key, guard->limit);
+}
+
+static bool insert(struct store_tx *tx, const struct runbook *runbook, const struct run_start *start,
+                   const struct run_guard *guard, char **ret_id, GError **error)
+{
+    g_autofree char *id = crypto_id("run");
+    g_autofree char *plan = pin_plan(tx, runbook, start, error);
+    int64_t inserted = 0;
+    if (!plan || !insert_row(tx, id, runbook, start, guard, plan, &inserted, error))
+        return false;
+    if (!inserted)
+        return true; /* the key was taken: this start has happened */
+    if (!store_exec(tx, SQL_CONTEXT_ADD, NULL, error, "sjj", id, start->incident_snapshot, start->alert_snapshot) ||
+        !insert_steps(tx, id, runbook, guard->suppressed != NULL, error) ||
+        !tell_start(tx, id, runbook, start, guard->suppressed, error))
+        return false;
+    *ret_id = g_steal_pointer(&id);
+    return true;
+}
+
+bool run_insert(struct store_tx *tx, const struct runbook *runbook, const struct run_start *start, char **ret_id,
+                GError **error)
+{
+    *ret_id = NULL;
+    struct run_guard guard;
+    if (!run_guard_check(tx, runbook, start, &guard, error))
+        return false;
+    bool ok = insert(tx, runbook, start, &guard, ret_id, error);
+    g_free(guard.key);
+    return ok;
+}
+
+/* --- the API -------------------------------------------------------------------------------------------------------
+ */
+
+static void after_start(struct call *call)
+{
+    run_queue_kick(call->jobs);
+    outbox_kick(call->jobs);
+}
+
+static const struct runbook *find_runbook(const struct call *call, const char *id, GError **error)
+{
+    const struct runbook *runbook = call->set ? catalog_set_runbook(call->set, id) : NULL;
+    if (!runbook)
+        errors_set(error, ERROR_NOT_FOUND, "there is no runbook '%s' in service", id);
+    return runbook;
+}
+
+/* A repeated Idempotency-Key answers with the run it made, if it asks for the same. */
+static char *same_start(struct store_tx *tx, const struct run_start *start, GError **error)
+{
+    g_autoptr(json_t) row = NULL;
+    if (!store_get(tx, SQL_RUN_BY_START_KEY, &row, error, "s", start->start_key))
+        return NULL;
+    if (row && g_strcmp0(json_get_string(row, "runbook", NULL), start->runbook) == 0 &&
+        g_strcmp0(json_get_string(row, "repository", NULL), start->repository) == 0 &&
+        json_equal(json_object_get(row, "params_json"), start->params))
+        return g_strdup(json_get_string(row, "id", NULL));
+    errors_set(error, ERROR_CONFLICT, "the Idempotency-Key was used for a different request");
+    return NULL;
+}
+
+static bool start_and_view(struct store_tx *tx, struct call *call, const struct runbook *runbook,
+                           struct run_start *start, GError **error)
+{
+    const char *key = call_string(call->request, "idempotency_key");
+    g_autofree char *start_key = key ? g_strdup_printf("request:%s:%s", call->actor.name, key) : NULL;
+    g_autofree char *id = NULL;
+    start->start_key = start_key;
+    start->repository = runbook->repository;
+    start->runbook = runbook->id;
+    start->requested_kind = call->actor.kind;
+    start->requested_name = call->actor.name;
+    start->override = call_string(call->request, "reason") != NULL;
+    start->set = call->set;
+    if (!run_insert(tx, runbook, start, &id, error))
+        return false;
+    if (!id && !(id = same_start(tx, start, error)))
+        return false;
+    call->result = run_view(tx, call->jobs->base_url, id, error);
+    return call->result != NULL;
+}
+
+static bool start_job(struct store_tx *tx, struct call *call, GError **error)
+{
+    const char *id = call_need_string(call->request, "runbook", error);
+    const struct runbook *runbook = id ? find_runbook(call, id, error) : NULL;
+    if (!runbook)
+        return false;
+    g_autoptr(json_t) none = json_object();
+    const json_t *given = json_object_get(json_object_get(call->request, "body"), "params");
+    if (given && !json_is_object(given) && !json_is_null(given)) {
+        errors_set(error, ERROR_INVALID, "'params' is not an object");
+        return false;
+    }
+    g_autoptr(json_t) params =
+        runbook_bind_params(runbook, json_is_object(given) ? given : none, NULL, call->set->inventory, NULL, error);
+    if (!params)
+        return false;
+    struct run_start start = {.trigger_kind = "manual", .params = params};
+    return start_and_view(tx, call, runbook, &start, error);
+}
+
+void run_start_request(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
+{
+    call_write(jobs, request, actor, start_job, after_start, done, arg);
+}
+
+static const struct runbook *runbook_of(const struct catalog_set *set, const json_t *row)
+{
+    const char *repository = json_get_string(row, "repository", ""), *id = json_get_string(row, "runbook", "");
+    g_autofree char *full = g_strdup_printf("%s:%s", repository, id);
+    const struct runbook *runbook = set ? catalog_set_runbook(set, full) : NULL;
+    if (!runbook && set)
+        runbook = catalog_set_runbook(set, id);
+    return runbook && g_strcmp0(runbook->repository, repository) == 0 ? runbook : NULL;
+}
+
+/* A new run of the runbook as it is now, with the params, incident and alert of an ended one. */
+static bool rerun_job(struct store_tx *tx, struct call *call, GError **error)
+{
+    const char *id = call_need_string(call->request, "id", error);
+    g_autoptr(json_t) row = NULL;
+    if (!id || !store_get(tx, SQL_RUN_FULL, &row, error, "s", id))
+        return false;
+    if (!row) {
+        errors_set(error, ERROR_NOT_FOUND, "there is no run '%s'", id);
+        return false;
+    }
+    if (!run_state_ended(run_row_state(row))) {
+        errors_set(error, ERROR_CONFLICT, "the run '%s' has not ended", id);
+        return false;
+    }
+    const struct runbook *runbook = runbook_of(call->set, row);
+    if (!runbook) {
+        errors_set(error, ERROR_NOT_FOUND, "there is no runbook '%s' in service", json_get_string(row, "runbook", "?"));
+        return false;
+    }
+    g_autoptr(json_t) params =
+        runbook_bind_params(runbook, json_object_get(row, "params_json"), NULL, call->set->inventory, NULL, error);
+    if (!params)
+        return false;
+    json_t *incident = json_object_get(row, "incident_json"), *alert = json_object_get(row, "alert_json");
+    struct run_start start = {.trigger_kind = "manual",
+                              .incident = json_get_string(row, "incident", NULL),
+                              .alert = json_get_string(row, "alert", NULL),
+                              .params = params,
+                              .incident_snapshot = json_is_object(incident) ? incident : NULL,
+                              .alert_snapshot = json_is_object(alert) ? alert : NULL,
+                              .rerun_of = id};
+    return start_and_view(tx, call, runbook, &start, error);
+}
+
+void run_rerun(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
+{
+    call_write(jobs, request, actor, rerun_job, after_start, done, arg);
+}

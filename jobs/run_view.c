@@ -1,0 +1,148 @@
+/* run_view: runs in product shape, from their rows. Reads only. */
+#include "core/errors.h"
+#include "jobs/run_private.h"
+
+enum { LIST_DEFAULT = 50, LIST_MAXIMUM = 500 };
+
+/* The part of the shape that a list shows too. */
+static json_t *head(const json_t *row, const char *base_url)
+{
+    static const char *const same[] = {"id",       "runbook", "title",   "owner",    "state", "reason",
+                                       "incident", "alert",   "attempt", "rerun_of", NULL};
+    json_t *run = json_object();
+    view_copy(run, row, same);
+    json_object_set_new(run, "commit", view_value(row, "commit_id"));
+    json_object_set_new(run, "repository", view_value(row, "repository"));
+    json_object_set_new(run, "verified", view_value(row, "verified_bool"));
+    json_object_set_new(run, "params", view_value(row, "params_json"));
+    json_object_set_new(
+        run, "trigger",
+        json_pack("{s:o, s:o}", "kind", view_value(row, "trigger_kind"), "id", view_value(row, "trigger_id")));
+    json_object_set_new(
+        run, "requested_by",
+        json_pack("{s:o, s:o}", "kind", view_value(row, "requested_kind"), "name", view_value(row, "requested_name")));
+    json_object_set_new(run, "created_at", view_time(row, "created_at"));
+    json_object_set_new(run, "started_at", view_time(row, "started_at"));
+    json_object_set_new(run, "ended_at", view_time(row, "ended_at"));
+    g_autofree char *url = g_strdup_printf("%s/runs/%s", base_url ? base_url : "", json_get_string(row, "id", ""));
+    json_set_string(run, "url", url);
+    return run;
+}
+
+static json_t *step_hosts(const json_t *hosts, const char *step)
+{
+    static const char *const same[] = {"host", "result", "code", "error", "duration_ms", NULL};
+    json_t *of_step = json_array();
+    size_t index;
+    json_t *row;
+    json_array_foreach (hosts, index, row) {
+        if (g_strcmp0(json_get_string(row, "step", NULL), step) != 0)
+            continue;
+        json_t *host = json_object();
+        view_copy(host, row, same);
+        json_array_append_new(of_step, host);
+    }
+    return of_step;
+}
+
+static json_t *step_view(const json_t *row, const json_t *hosts)
+{
+    static const char *const same[] = {"id",     "title",    "state",       "result",   "reason", "line",
+                                       "effect", "attempts", "duration_ms", "approval", NULL};
+    json_t *step = json_object();
+    view_copy(step, row, same);
+    json_object_set_new(step, "started_at", view_time(row, "started_at"));
+    json_object_set_new(step, "ended_at", view_time(row, "ended_at"));
+    json_object_set_new(step, "error", view_value(row, "error_json"));
+    json_object_set_new(step, "hosts", step_hosts(hosts, json_get_string(row, "id", NULL)));
+    json_object_set_new(step, "output",
+                        json_pack("{s:I, s:b}", "bytes", json_get_integer(row, "output_bytes", 0), "truncated",
+                                  json_get_bool(row, "truncated_bool", false)));
+    return step;
+}
+
+/* Reports and notes are what runners said, in the order they said it. */
+static void add_said(json_t *run, const json_t *said)
+{
+    json_t *reports = json_array(), *notes = json_array();
+    size_t index;
+    json_t *row;
+    json_array_foreach (said, index, row) {
+        json_t *item = json_object();
+        json_object_update_missing(item, json_object_get(row, "body_json"));
+        json_object_set_new(item, "step", view_value(row, "step"));
+        if (g_strcmp0(json_get_string(row, "kind", NULL), "report") == 0) {
+            json_object_set_new(item, "kind", view_value(item, "report_kind"));
+            json_object_del(item, "report_kind");
+            json_array_append_new(reports, item);
+        } else {
+            json_object_set_new(item, "at", view_time(row, "at"));
+            json_array_append_new(notes, item);
+        }
+    }
+    json_object_set_new(run, "reports", reports);
+    json_object_set_new(run, "notes", notes);
+}
+
+json_t *run_view(struct store_tx *tx, const char *base_url, const char *id, GError **error)
+{
+    g_autoptr(json_t) row = NULL, steps = NULL, hosts = NULL, said = NULL;
+    if (!store_get(tx, SQL_RUN_FULL, &row, error, "s", id))
+        return NULL;
+    if (!row) {
+        errors_set(error, ERROR_NOT_FOUND, "there is no run '%s'", id);
+        return NULL;
+    }
+    if (!store_list(tx, SQL_STEPS_OF_RUN, &steps, error, "s", id) ||
+        !store_list(tx, SQL_STEP_HOSTS_OF_RUN, &hosts, error, "s", id) ||
+        !store_list(tx, SQL_RUN_SAID, &said, error, "s", id))
+        return NULL;
+    json_t *run = head(row, base_url), *views = json_array();
+    size_t index;
+    json_t *step;
+    json_array_foreach (steps, index, step)
+        json_array_append_new(views, step_view(step, hosts));
+    json_object_set_new(run, "steps", views);
+    json_object_set_new(run, "data", view_value(row, "data_json"));
+    json_object_set_new(run, "message", view_value(row, "message"));
+    json_object_set_new(run, "cancel_reason", view_value(row, "cancel_reason"));
+    add_said(run, said);
+    return run;
+}
+
+static bool get_job(struct store_tx *tx, struct call *call, GError **error)
+{
+    const char *id = call_need_string(call->request, "id", error);
+    call->result = id ? run_view(tx, call->jobs->base_url, id, error) : NULL;
+    return call->result != NULL;
+}
+
+void run_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
+{
+    call_read(jobs, request, actor, get_job, done, arg);
+}
+
+/* Newest first; ?state= ?runbook= ?incident= ?limit= and ?after= (the last id of the page before). */
+static bool list_job(struct store_tx *tx, struct call *call, GError **error)
+{
+    const json_t *request = call->request;
+    int64_t limit = MAX(call_integer(request, "limit", LIST_DEFAULT, LIST_MAXIMUM), 1);
+    g_autoptr(json_t) rows = NULL;
+    if (!store_list(tx, SQL_RUN_LIST, &rows, error, "ssssi", call_string(request, "state"),
+                    call_string(request, "runbook"), call_string(request, "incident"), call_string(request, "after"),
+                    limit))
+        return false;
+    json_t *items = json_array();
+    size_t index;
+    json_t *row;
+    json_array_foreach (rows, index, row)
+        json_array_append_new(items, head(row, call->jobs->base_url));
+    const json_t *last = json_array_get(rows, (size_t)limit - 1);
+    call->result = call_page(items, last ? view_value(last, "id") : NULL);
+    return true;
+}
+
+void run_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
+{
+    call_read(jobs, request, actor, list_job, done, arg);
+}
