@@ -1,7 +1,8 @@
-/* source: a configured sender of webhooks. A new sender is one file in jobs/sources/ and one line in the table of source.c.
+/* source: a configured sender of webhooks. A new sender is one file in jobs/sources/ and one line in the table of
+ * source.c.
  *
- * Two moments: at intake only `authenticate` and `dedup_key` run (on the loop, before the answer); after the delivery is
- * durable, `normalise` turns it into updates of incidents. Nothing here knows HTTP libraries. */
+ * Two moments: at intake only `authenticate` and `dedup_key` run (on the loop, before the answer); after the delivery
+ * is durable, `normalise` turns it into updates of incidents. Nothing here knows HTTP libraries. */
 #ifndef JOBS_SOURCE_H
 #define JOBS_SOURCE_H
 
@@ -24,31 +25,52 @@ struct source {
     char *name;
     bool enabled;
     void *settings; /* the kind's own, from its configuration */
+    int refused;    /* deliveries with bad credentials in a row */
 };
 
-/* One incident's update as a source tells it. JSON so that it can be stored, explained and replayed:
- * {"key","title","status":"triggered|acknowledged|resolved","severity","service","url","at":ms,"reopens":bool,"labels":{},
- *  "event":"…sender's event name","alerts_complete":bool,
+/* One incident's update as a source tells it. JSON so that it can be stored, explained and replayed; absent = null:
+ * {"key","title","status":"triggered|acknowledged|resolved","severity","severity_explicit":bool,"service","url","at":ms,
+ *  "opened_at":ms,"same_incident":bool,"reopens":bool,"starts":"always|changes|never","labels":{},"alerts_complete":bool,"actor","text",
  *  "alerts":[{"id","status":"firing|resolved","name","labels":{},"annotations":{},"starts_at":ms,"ends_at":ms|null,"url"}]}
- * `labels` may be absent: then those common to the firing alerts are used. */
+ * status null: the event says nothing about it ("derived": it follows from the alerts). at: when the event happened,
+ * for events that overtake each other. same_incident: the key is never used for another incident, so what opens again
+ * continues it; reopens: the event itself says that it opened again. starts: whether the event may start runs: always
+ * (again: nothing starts twice), when something changed, or never (an acknowledgement). severity_explicit: a person set
+ * it, so it wins over labels. text: the timeline's sentence for an event that is more than a change of status. labels
+ * absent: those common to the firing alerts are used. alerts_complete: alerts that are not listed are gone. */
+
+/* What a delivery says. */
+struct source_reading {
+    json_t *update;  /* or NULL: nothing follows */
+    char *event;     /* sender's name of the event, for people, or NULL */
+    char *event_key; /* sender's id of the event inside what is signed: the same event is worked on once; or NULL */
+    char *note;      /* why nothing follows ("unknown event 'x'"), or NULL */
+};
+void source_reading_clear(struct source_reading *reading);
 
 struct source_kind {
     const char *name; /* "pagerduty" */
-    /* HTTP answers (design/senders): accepted, bad credentials, malformed, busy. */
+    /* HTTP answers, as each sender understands them (docs/connect-*.md). */
     int accepted_status, unauthorised_status, malformed_status, busy_status;
-    bool keep_malformed; /* store as a dead letter and answer accepted_status */
-    /* Reads the source's configuration node; problems go to error with line and key. NULL settings is an error. */
-    void *(*configure)(const char *name, const struct yaml_node *node, GError **error);
+    /* A malformed body is stored as a dead letter and answered accepted_status; it is then not even parsed before the
+     * answer. */
+    bool keep_malformed;
+    /* Reads the source's configuration node; problems go to error with line and key. `owner` ("source 'pd'") is for
+     * messages. */
+    void *(*configure)(const char *owner, const struct yaml_node *node, GError **error);
     void (*settings_free)(void *settings);
     /* Constant-time check of signature or credentials. */
     bool (*authenticate)(const struct source *source, const struct source_request *request);
-    /* Text that is the same for redeliveries of one delivery and different else; from headers or body. g_free. */
+    /* Text that is the same for redeliveries of one delivery and different else; g_free. `body` is parsed only when
+     * keep_malformed is false; NULL is then the answer "malformed". */
     char *(*dedup_key)(const struct source *source, const struct source_request *request, const json_t *body);
-    /* updates: JSON array as above; an empty array with *ret_note says why nothing follows ("unknown event 'x'"). */
-    json_t *(*normalise)(const struct source *source, const json_t *body, char **ret_note, GError **error);
-    /* Optional: more to fetch before matching (PagerDuty's alerts): fills url/headers for one GET per incident, and merges. */
+    /* Any thread. An error makes the delivery a dead letter with that reason. */
+    bool (*normalise)(const struct source *source, const json_t *body, int64_t received_ms, struct source_reading *ret,
+                      GError **error);
+    /* Optional: more to fetch before matching (PagerDuty's alerts): url and headers of one GET, both g_free/g_strfreev;
+     * false = nothing to fetch for this update. Then the answer is merged. False: it made no sense. */
     bool (*enrich_request)(const struct source *source, const json_t *update, char **ret_url, char ***ret_headers);
-    void (*enrich_merge)(const struct source *source, json_t *update, const json_t *answer);
+    bool (*enrich_merge)(const struct source *source, json_t *update, const json_t *answer);
 };
 
 extern const struct source_kind *const source_kinds[]; /* ends with NULL */

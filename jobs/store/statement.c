@@ -3,6 +3,26 @@
 #include "jobs/store/connection.h"
 #include <string.h>
 
+/* A scalar as what it is: rows that came as JSON go back without conversions. */
+static int bind_scalar(sqlite3_stmt *statement, int index, const json_t *value)
+{
+    switch (value ? json_typeof(value) : JSON_NULL) {
+    case JSON_STRING:
+        return sqlite3_bind_text(statement, index, json_string_value(value), (int)json_string_length(value), SQLITE_STATIC);
+    case JSON_INTEGER:
+        return sqlite3_bind_int64(statement, index, json_integer_value(value));
+    case JSON_REAL:
+        return sqlite3_bind_double(statement, index, json_real_value(value));
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return sqlite3_bind_int(statement, index, json_is_true(value));
+    case JSON_NULL:
+        return sqlite3_bind_null(statement, index);
+    default:
+        return SQLITE_MISUSE;
+    }
+}
+
 /* Binds one parameter of a type letter; takes its arguments from the list. */
 static int bind_one(sqlite3_stmt *statement, int index, char type, va_list *arguments)
 {
@@ -22,6 +42,8 @@ static int bind_one(sqlite3_stmt *statement, int index, char type, va_list *argu
         return value ? sqlite3_bind_text(statement, index, json_text(value), -1, g_free)
                      : sqlite3_bind_null(statement, index);
     }
+    case 'v':
+        return bind_scalar(statement, index, va_arg(*arguments, const json_t *));
     case 'B': {
         const void *bytes = va_arg(*arguments, const void *);
         size_t length = va_arg(*arguments, size_t);

@@ -11,7 +11,8 @@
 
 /* More than this waiting means that the disk does not keep up: refuse while the sender can still try again. */
 #define MAX_WAITING 10000
-/* Ceilings of one transaction: jobs, jobs in the background, and time, so that nobody's commit waits for long. */
+/* Ceilings of one transaction: jobs, jobs in the background (one when senders wait for its commit), and time, so that
+ * nobody's commit waits for long. */
 #define MAX_GROUP            512
 #define MAX_GROUP_BACKGROUND 16
 #define MAX_GROUP_US         20000
@@ -92,7 +93,7 @@ static bool run_single(struct store_tx *tx, struct store_job *job)
 
 struct group {
     struct store_job *jobs[MAX_GROUP];
-    size_t count, background;
+    size_t count, intake, background;
     gint64 started_us;
 };
 
@@ -106,11 +107,11 @@ static struct store_job *next_write(struct store *store, struct group *group)
     bool room =
         group->count < MAX_GROUP && (!group->count || g_get_monotonic_time() - group->started_us < MAX_GROUP_US);
     for (int i = 0; room && i < PRIORITIES && !job; i++) {
-        if (i == STORE_BACKGROUND && group->background >= MAX_GROUP_BACKGROUND)
+        if (i == STORE_BACKGROUND && group->background >= (group->intake ? 1 : MAX_GROUP_BACKGROUND))
             break;
         job = g_queue_pop_head(&store->writes[i]);
-        if (job && i == STORE_BACKGROUND)
-            group->background++;
+        group->background += job && i == STORE_BACKGROUND;
+        group->intake += job && i == STORE_INTAKE;
     }
     if (job)
         store->waiting_writes--;
@@ -144,7 +145,7 @@ static void retry_singly(struct store *store, struct group *group)
 static bool write_group(struct store *store, struct group *group)
 {
     struct store_tx *tx = store->writer;
-    group->count = group->background = 0;
+    group->count = group->intake = group->background = 0;
     struct store_job *job = next_write(store, group);
     if (!job)
         return false;

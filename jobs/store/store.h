@@ -47,7 +47,7 @@ void store_read(struct store *store, store_job_fn job, store_done_fn done, void 
 bool store_sync(struct store *store, store_job_fn job, void *arg, GError **error);
 
 /* Binding: `types` has one letter a parameter: s text (NULL = SQL NULL), i int64, d double, b bool,
- * j json_t* (stored as canonical text, NULL = SQL NULL), B (const void*, size_t) blob, n NULL (takes no argument).
+ * j json_t* (stored as canonical text, NULL = SQL NULL), v json_t* scalar (stored as what it is; NULL and null = SQL NULL), B (const void*, size_t) blob, n NULL (takes no argument).
  * Integer literals need a cast: (int64_t)0. Texts are not copied: they live until the call returns.
  * Errors: ERROR_CONFLICT for a broken constraint, ERROR_TIMEOUT for an interrupted read, else ERROR_STORE. */
 /* Runs a statement that returns no row; *ret_changes may be NULL. */

@@ -1,0 +1,23 @@
+/* labels: what an incident's labels say about its severity, service and team, by the server's configuration. Pure. */
+#ifndef JOBS_LABELS_H
+#define JOBS_LABELS_H
+
+#include "core/config.h"
+#include "core/json.h"
+
+struct label_rules;
+
+/* From `severities: {from: [paths], map: {SEV1: [words]}}` and `labels: {service: [names], team: [names]}`.
+ * ERROR_CONFIG. */
+struct label_rules *label_rules_new(const struct config *config, GError **error);
+void label_rules_free(struct label_rules *rules);
+
+/* "SEV1".."SEV4", or NULL when nothing says it: `given` is the sender's own word, which wins when a person set it
+ * (`explicit`). */
+const char *label_rules_severity(const struct label_rules *rules, const json_t *labels, const char *given,
+                                 bool is_explicit);
+/* The first of the configured labels that is there; NULL when none. Borrowed from `labels`. */
+const char *label_rules_service(const struct label_rules *rules, const json_t *labels);
+const char *label_rules_team(const struct label_rules *rules, const json_t *labels);
+
+#endif
