@@ -143,14 +143,14 @@ static json_t *read_alert(const json_t *alert)
 }
 
 /* A sentence for people: the common summary, else the alert's name with what the group is about. */
-static json_t *title_of(const json_t *body, const json_t *common)
+static json_t *title_of(const json_t *body, const json_t *common, size_t count)
 {
     const char *summary = json_path_string(body, "commonAnnotations.summary");
     if (summary && *summary)
         return fields_line(summary);
     g_autoptr(GString) text = g_string_new(json_get_string(common, "alertname", NULL));
     if (!text->len)
-        g_string_append_printf(text, "%zu alerts", json_array_size(json_object_get(body, "alerts")));
+        g_string_append_printf(text, "%zu alerts", count);
     const char *name, *between = " (";
     json_t *value;
     json_object_foreach (json_object_get(body, "groupLabels"), name, value) {
@@ -190,7 +190,7 @@ static json_t *read_group(const json_t *body, int64_t received_ms)
     json_t *update = json_object();
     bool complete = json_get_integer(body, "truncatedAlerts", 0) == 0 && i <= LIMIT_ALERTS_PER_INCIDENT;
     json_object_set_new(update, "key", json_string(key));
-    json_object_set_new(update, "title", title_of(body, common));
+    json_object_set_new(update, "title", title_of(body, common, json_array_size(alerts)));
     json_object_set_new(update, "status", json_string("derived"));
     json_object_set_new(update, "service",
                         fields_line(json_get_string(common, "service", json_get_string(common, "job", NULL))));
