@@ -6,6 +6,7 @@
 
 extern const struct cli_command cmd_coverage;
 extern const struct cli_command cmd_lint;
+extern const struct cli_command cmd_serve;
 extern const struct cli_command cmd_version;
 
 #endif

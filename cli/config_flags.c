@@ -57,3 +57,15 @@ struct config *config_flags_load(const struct cli_call *call, GError **error)
     g_ptr_array_add(flags, NULL);
     return config_load(cli_value(call, "config"), (const char *const *)flags->pdata, error);
 }
+
+char **config_flags_environment(const struct cli_call *call)
+{
+    char **environment = g_get_environ();
+    for (const struct config_key *key = config_keys; key->name != NULL; key++) {
+        g_autofree char *flag = config_flag_name(key), *variable = config_env_name(key);
+        const char *value = flag != NULL ? cli_value(call, flag) : NULL;
+        if (value != NULL)
+            environment = g_environ_setenv(environment, variable, metavariable(key) != NULL ? value : "true", TRUE);
+    }
+    return environment;
+}

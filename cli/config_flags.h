@@ -10,5 +10,8 @@
 const struct cli_option *config_flags_options(void);
 /* config_load() with the file and the flags of this call. */
 struct config *config_flags_load(const struct cli_call *call, GError **error);
+/* The environment of a child process that reads the same configuration: ours, with this call's flags as HIKESHI_KEY=value.
+ * g_strfreev. */
+char **config_flags_environment(const struct cli_call *call);
 
 #endif
