@@ -27,8 +27,13 @@
 #define LIMIT_DATA_BYTES (256 * 1024)
 /* A step's Lua state. A runbook has no business with more. */
 #define LIMIT_LUA_MEMORY_BYTES (64 * 1024 * 1024)
-/* Subjects of Lua patterns, so that one C call stays short (C functions cannot be interrupted). */
-#define LIMIT_LUA_SUBJECT_BYTES (1024 * 1024)
+/* Lua's C functions cannot be interrupted, so each call's work is bounded: list functions by items (a sort of a million takes about a
+ * second), patterns by the comparisons of one match. */
+#define LIMIT_LUA_LIST_ITEMS 1000000
+#define LIMIT_LUA_PATTERN_STEPS 50000000
+#define LIMIT_LUA_REPORT_ROWS 10000
+#define LIMIT_LUA_JSON_MIB 8 /* JSON made or read in one call; it is not in the state's memory */
+#define LIMIT_LUA_JSON_BYTES (LIMIT_LUA_JSON_MIB * 1024 * 1024)
 #define LIMIT_OUTPUT_BYTES (1024 * 1024)      /* default a stream a host; the step's max_output may lower it */
 #define LIMIT_RUN_OUTPUT_BYTES (64 * 1024 * 1024) /* stored output of one run, all steps */
 #define LIMIT_STEP_OUTPUT_BYTES (512 * 1024) /* of a shell step, kept for steps.ID of later steps; shared by its hosts */

@@ -27,9 +27,12 @@ struct lua_run_options {
     size_t memory_limit; /* bytes; 0 = LIMIT_LUA_MEMORY_BYTES */
     lua_service_fn service;
     void *service_arg;
-    json_t *params, *incident, *alert, *run; /* read-only globals; incident and alert may be NULL. Borrowed: copied. */
-    json_t *modules;                         /* {"hikeshi/lib/x.lua": text} for require; may be NULL */
-    json_t *inventory;                       /* hosts that the run may touch (docs/design/wire.md) */
+    /* Read-only globals; incident and alert may be NULL. Borrowed: copied. params has every declared name, null without
+     * a value. */
+    json_t *params, *incident, *alert, *run;
+    json_t *modules;       /* {"hikeshi/lib/x.lua": text} for require; may be NULL */
+    json_t *inventory;     /* hosts that the run may touch (docs/design/wire.md); NULL: not checked in Lua */
+    json_t *refused_hosts; /* the wire's "refused_hosts": code not_allowed; may be NULL */
 };
 
 struct lua_step {
@@ -66,7 +69,8 @@ struct lua_run;
 /* Starts the thread and its state. Never fails but for ERROR_INTERNAL (no thread). */
 struct lua_run *lua_run_new(const struct lua_run_options *options, GError **error);
 
-/* Runs one step in a fresh environment; done comes once, on the loop; the outcome is borrowed. One step at a time. */
+/* Runs one step in a fresh environment; done comes once, on the loop; the outcome is borrowed. One step at a time; none
+ * on a run that is stuck. */
 void lua_run_step(struct lua_run *run, const struct lua_step *step,
                   void (*done)(void *arg, const struct lua_outcome *outcome), void *arg);
 /* Evaluates a `when` expression with the same globals. done: truthiness in *value, or error. */

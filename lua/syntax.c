@@ -49,9 +49,7 @@ int syntax_load(lua_State *L, const char *text, size_t length, const char *file,
     return status;
 }
 
-/* The position in "FILE:LINE: message", where FILE may have been shortened by Lua; the message's start goes to
- * *ret_rest. */
-static int message_line(const char *message, const char **ret_rest)
+int syntax_message_line(const char *message, const char **ret_rest)
 {
     for (const char *at = message; (at = strchr(at, ':')); at++) {
         char *end;
@@ -81,7 +79,7 @@ char *lua_check_syntax(const char *text, const char *file, int line, bool expres
         message = g_strdup_printf("%s:%d: the expression is empty", file, line);
     } else if (syntax_load(L, text, strlen(text), file, line, expression) != LUA_OK) {
         const char *rest;
-        problem_line = message_line(lua_tostring(L, -1), &rest);
+        problem_line = syntax_message_line(lua_tostring(L, -1), &rest);
         if (problem_line == 0)
             problem_line = line; /* "attempt to load a binary chunk" has no place of its own */
         message = g_strdup_printf("%s:%d: %s", file, problem_line, rest);

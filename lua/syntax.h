@@ -12,4 +12,8 @@
  * `expression` the text is an expression whose value the chunk returns. */
 int syntax_load(lua_State *L, const char *text, size_t length, const char *file, int line, bool expression);
 
+/* The line in "FILE:LINE: message", where Lua may have shortened FILE; 0 when there is none. *ret_rest: the message's
+ * start. */
+int syntax_message_line(const char *message, const char **ret_rest);
+
 #endif

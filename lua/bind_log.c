@@ -1,0 +1,116 @@
+/* bind_log: what a step says: the live log, and notes on the incident. */
+#include "lua/bind.h"
+#include "lua/call.h"
+#include "lua/raise.h"
+#include "lua/value.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+/* Pushes the value at `index` as people read it: text as it is, plain tables as JSON. */
+static void push_text(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TTABLE || luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
+        luaL_tolstring(L, index, NULL);
+        return;
+    }
+    json_t **box = value_box(L);
+    struct value_problem problem;
+    *box = value_to_json(L, index, "value", VALUE_BYTES_AS_TEXT, &problem);
+    if (*box) {
+        json_t *json = *box;
+        char *text = json_text(json);
+        json_decref(json);
+        *box = json_string(text); /* the box owns the text while Lua copies it */
+        g_free(text);
+        lua_pushlstring(L, json_string_value(*box), json_string_length(*box));
+    } else {
+        luaL_tolstring(L, index, NULL);
+    }
+    lua_remove(L, -2);
+}
+
+static int send_text(lua_State *L, const char *service)
+{
+    size_t length;
+    const char *text = lua_tolstring(L, -1, &length);
+    json_t *args = json_object();
+    json_object_set_new(args, "text", json_text_value(text, length));
+    return call_service(L, service, args, 0, call_finish);
+}
+
+/* log(...)
+ * Writes one line to the run's live log: the values as text, with a blank between them; plain tables as JSON. */
+static int log_values(lua_State *L)
+{
+    int count = lua_gettop(L);
+    luaL_Buffer buffer;
+    for (int i = 1; i <= count; i++) {
+        luaL_checkstack(L, 8, NULL);
+        push_text(L, i);
+        lua_replace(L, i);
+    }
+    luaL_buffinit(L, &buffer);
+    for (int i = 1; i <= count; i++) {
+        if (i > 1)
+            luaL_addchar(&buffer, ' ');
+        lua_pushvalue(L, i);
+        luaL_addvalue(&buffer);
+    }
+    luaL_pushresult(&buffer);
+    return send_text(L, "log");
+}
+
+/* The name in "{name}" at `open`; its length, or 0 when it is no placeholder. */
+static size_t placeholder(const char *open, const char *end)
+{
+    const char *at = open + 1;
+    while (at < end && (g_ascii_isalnum(*at) || *at == '_'))
+        at++;
+    return at < end && *at == '}' ? (size_t)(at - open - 1) : 0;
+}
+
+static void push_placeholder(lua_State *L, const char *name, size_t length)
+{
+    lua_pushlstring(L, name, length);
+    if (lua_isinteger(L, 2) || !lua_istable(L, 2))
+        raise_misuse(L, "the note has a place {%s} but no table of values", lua_tostring(L, -1));
+    lua_pushvalue(L, -1);
+    lua_gettable(L, 2);
+    if (lua_isnil(L, -1))
+        raise_misuse(L, "the note's values have no '%s'", lua_tostring(L, -2));
+    push_text(L, lua_gettop(L));
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
+/* note(template [, values])
+ * Keeps a sentence on the incident. {name} in the template is replaced by the value of that name; {{ is a brace. Values
+ * are escaped for each channel that shows the note. */
+static int note(lua_State *L)
+{
+    size_t length;
+    const char *at = luaL_checklstring(L, 1, &length);
+    const char *end = at + length;
+    lua_settop(L, 2);
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    while (at < end) {
+        size_t name_length;
+        if (at[0] == '{' && at + 1 < end && at[1] == '{') {
+            luaL_addchar(&buffer, '{');
+            at += 2;
+        } else if (at[0] == '{' && (name_length = placeholder(at, end)) > 0) {
+            push_placeholder(L, at + 1, name_length);
+            luaL_addvalue(&buffer);
+            at += name_length + 2;
+        } else {
+            luaL_addchar(&buffer, *at++);
+        }
+    }
+    luaL_pushresult(&buffer);
+    return send_text(L, "note");
+}
+
+static const struct binding bindings[] = {{"log", log_values}, {"note", note}, {NULL, NULL}};
+const struct bind_table bind_log = {BIND_GLOBALS, "", bindings};

@@ -1,0 +1,121 @@
+-- each(list, f [, opts]) → result
+-- Calls f(item, index) for each item, several at once. opts: at_once (10), canary (so many items first; the rest only when all of them
+-- are fine), stop_after (failures after which nothing more starts; 1), max_percent (the same in percent of the items), keep_going (start
+-- everything, and do not raise). result.ok, result.failed and result.not_reached list names; result[name] is what f returned, or
+-- the error. An item's name is its text, the name of a host object, else its position. Every item is recorded as it ends. Raises when
+-- one failed, unless keep_going; the error's result is the result.
+local engine = ...
+local pcall, type, tostring, rawget, next, ipairs = pcall, type, tostring, rawget, next, ipairs
+local math_type, math_min, math_max, math_ceil, math_huge = math.type, math.min, math.max, math.ceil, math.huge
+local names = {"at_once", "canary", "stop_after", "max_percent", "keep_going"}
+
+local function whole(opts, name, fallback, high)
+    local value = opts[name]
+    if value == nil then return fallback end
+    if math_type(value) ~= "integer" or value < 1 or value > high then
+        engine.misuse("option '" .. name .. "' of each must be a whole number from 1 to " .. high)
+    end
+    return value
+end
+
+local function read_options(opts, count)
+    opts = opts == nil and {} or opts
+    if type(opts) ~= "table" then engine.misuse("the options of each must be a table like {at_once = 5}") end
+    engine.known(opts, "each", names)
+    if opts.keep_going ~= nil and type(opts.keep_going) ~= "boolean" then
+        engine.misuse("option 'keep_going' of each must be true or false")
+    end
+    local percent = whole(opts, "max_percent", nil, 100)
+    local stop_after = whole(opts, "stop_after", percent and math_huge or 1, 1000000)
+    if percent then stop_after = math_min(stop_after, math_max(1, math_ceil(count * percent / 100))) end
+    return {
+        at_once = whole(opts, "at_once", 10, 1000),
+        canary = whole(opts, "canary", 0, 1000000),
+        stop_after = opts.keep_going and math_huge or stop_after,
+        keep_going = opts.keep_going,
+    }
+end
+
+local function name_of(item, index)
+    if type(item) == "string" then return item end
+    if type(item) == "table" and type(item.name) == "string" then return item.name end
+    return tostring(index)
+end
+
+local function describe(e)
+    if type(e) == "table" and type(rawget(e, "message")) == "string" then
+        local code, host = rawget(e, "code"), rawget(e, "host")
+        return e.message, type(code) == "string" and code or "lua", type(host) == "string" and host or nil
+    end
+    local fine, text = pcall(tostring, e)
+    if not fine then text = "an error value that cannot be shown" end
+    return text, text == "not enough memory" and "memory" or "lua"
+end
+
+local function run_item(f, item, index, name)
+    local started = engine.clock()
+    local fine, value = pcall(f, item, index)
+    local message, code
+    if not fine then message, code = describe(value) end
+    engine.item(name, fine and "ok" or "failed", code, message, engine.clock() - started)
+    return {fine = fine, value = value}
+end
+
+local function raise_failures(result, first_error, count)
+    local message, code, host = describe(first_error)
+    local text = #result.failed .. " of " .. count .. " failed"
+    if #result.not_reached > 0 then text = text .. ", " .. #result.not_reached .. " not started" end
+    engine.raise(code, host, text .. "; first " .. result.failed[1] .. ": " .. message, result)
+end
+
+local function each(list, f, opts)
+    if type(list) ~= "table" then engine.misuse("each needs a list as its first argument, not " .. type(list)) end
+    if type(f) ~= "function" then engine.misuse("each needs a function as its second argument, not " .. type(f)) end
+    local items = {}
+    for i, item in ipairs(list) do items[i] = item end
+    local options = read_options(opts, #items)
+    local result = {ok = {}, failed = {}, not_reached = {}}
+    local lists = {ok = result.ok, failed = result.failed, not_reached = result.not_reached}
+    local started, running, index_of, first_error = 0, 0, {}, nil
+
+    local function may_start()
+        if started >= #items or running >= options.at_once or #lists.failed >= options.stop_after then return false end
+        if started < options.canary then return true end
+        return options.canary == 0 or #lists.ok + #lists.failed >= options.canary and (options.keep_going or #lists.failed == 0)
+            or started > options.canary
+    end
+
+    local function note(index, fine, value)
+        local name = name_of(items[index], index)
+        local bucket = fine and lists.ok or lists.failed
+        bucket[#bucket + 1] = name
+        if not fine and first_error == nil then first_error = value end
+        if not lists[name] then result[name] = value end -- a host called "ok" does not hide the list
+    end
+
+    repeat
+        while may_start() do
+            started, running = started + 1, running + 1
+            index_of[engine.spawn(run_item, f, items[started], started, name_of(items[started], started))] = started
+        end
+        if running > 0 then
+            local id, alive, outcome = engine.wait()
+            running = running - 1
+            if alive then
+                note(index_of[id], outcome.fine, outcome.value)
+            else
+                note(index_of[id], false, outcome) -- recording it failed
+            end
+        end
+    until running == 0 and not may_start()
+
+    for index = started + 1, #items do
+        local name = name_of(items[index], index)
+        lists.not_reached[#lists.not_reached + 1] = name
+        engine.item(name, "not_reached", nil, nil, 0)
+    end
+    if #lists.failed > 0 and not options.keep_going then raise_failures(lists, first_error, #items) end
+    return result
+end
+
+return each

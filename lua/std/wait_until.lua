@@ -1,0 +1,26 @@
+-- wait_until(f [, opts]) → what f returned
+-- Calls f until it returns something true. opts: every (between calls; "5s"), timeout (of the whole; "5m"). Raises timeout.
+local engine = ...
+local type, sleep, math_min = type, sleep, math.min
+local names = {"every", "timeout"}
+
+local function wait_until(f, opts)
+    if type(f) ~= "function" then engine.misuse("wait_until needs a function as its first argument, not " .. type(f)) end
+    opts = opts == nil and {} or opts
+    if type(opts) ~= "table" then engine.misuse("the options of wait_until must be a table like {every = \"5s\"}") end
+    engine.known(opts, "wait_until", names)
+    local every_ms = engine.duration(opts.every == nil and 5 or opts.every, "option 'every' of wait_until")
+    local timeout_ms = engine.duration(opts.timeout == nil and 300 or opts.timeout, "option 'timeout' of wait_until")
+    local deadline = engine.clock() + timeout_ms
+    while true do
+        local value = f()
+        if value then return value end
+        local left = deadline - engine.clock()
+        if left <= 0 then
+            engine.raise("timeout", nil, "wait_until: the condition was not met within " .. timeout_ms / 1000 .. " s")
+        end
+        sleep(math_min(every_ms, left) / 1000)
+    end
+end
+
+return wait_until
