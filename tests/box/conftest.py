@@ -63,10 +63,10 @@ hosts:
         """Commits files and waits until that commit is in service."""
         from .support.process import wait_for
         commit = self.repository.commit(files)
-        self.server.request("POST", "/api/v1/catalog/poll")
+        self.server.request("POST", "/api/v1/repositories/fetch")
 
         def in_service():
-            return any(r.get("commit") == commit for r in self.server.get("/catalog")["items"])
+            return any(r.get("commit") == commit for r in self.server.items("/repositories"))
         wait_for(in_service, f"commit {commit} in service")
         return commit
 

@@ -86,7 +86,7 @@ def test_a_broken_file_keeps_its_last_good_version(site):
     site.publish({"runbooks/true.md": MANUAL.replace("title: True", "titel: True")})
     run = server.wait_run(server.start_run("true"))
     assert run["state"] == "succeeded" and run["title"] == "True"
-    findings = server.get("/catalog")["findings"]
+    findings = server.items("/findings")
     assert any(f["file"].endswith("true.md") and "titel" in f["message"] and f["suggestion"] for f in findings), findings
 
 
