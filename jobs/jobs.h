@@ -42,6 +42,7 @@ struct jobs {
     struct schedule_service *schedules;
     struct outbox_service *outbox;
     struct token_service *tokens;
+    struct jobs_status *status;
     char *admin_token; /* set on the very first start only: serve prints it once and calls jobs_forget_admin_token() */
     bool draining;     /* SIGTERM seen: no new leases */
 };
@@ -56,6 +57,8 @@ struct jobs *jobs_new(struct loop *loop, struct config *config, GError **error);
 /* Stops taking leases and deliveries; `drained` comes when nothing is under way in the control plane. */
 void jobs_drain(struct jobs *jobs, void (*drained)(void *arg), void *arg);
 void jobs_free(struct jobs *jobs);
+/* When the real address is known (port 0), before the first request. A trailing slash is dropped. */
+void jobs_set_base_url(struct jobs *jobs, const char *url);
 void jobs_forget_admin_token(struct jobs *jobs); /* wipes it */
 /* {"ready":bool,"checks":{"store":…,"catalog":…,"runner":…}} for /readyz; metrics for /metrics as {"name":number}. */
 json_t *jobs_ready(struct jobs *jobs);
