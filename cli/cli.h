@@ -3,6 +3,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include "core/json.h"
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +27,12 @@ struct cli_option {
 #define CLI_OPTION_CLIENT \
     {.name = "server", .value = "URL", .help = "default: $HIKESHI_SERVER, else http://127.0.0.1:8460"}, \
     {.name = "token-file", .value = "PATH", .help = "default: $HIKESHI_TOKEN, else ./data/admin-token"}
+/* For commands that start runs: what cli_params() reads. */
+#define CLI_OPTION_PARAM \
+    {.name = "param", .letter = 'p', .value = "NAME=VALUE", .repeated = true, .help = "a param; NAME=@FILE reads it from a file"}
+/* For lists: how many items at most. */
+#define CLI_OPTION_COUNT \
+    {.name = "count", .letter = 'n', .value = "N", .help = "how many at most (default: 50)"}
 #define CLI_OPTION_END {.name = NULL}
 /* clang-format on */
 
@@ -75,6 +82,10 @@ bool cli_wants_json(const struct cli_call *call);
 /* A whole number in a range; *ret keeps its value when the option was not given. ERROR_USAGE. */
 bool cli_integer(const struct cli_call *call, const char *option, gint64 minimum, gint64 maximum, gint64 *ret,
                  GError **error);
+
+/* The values of every -p NAME=VALUE as an object of strings; NAME=@PATH takes the file's text (less one newline at its
+ * end), NAME=@@x means the text "@x". ERROR_USAGE; NULL. */
+json_t *cli_params(const struct cli_call *call, GError **error);
 
 /* Prints "hikeshi NAME: message" (and for ERROR_USAGE how to get help) to stderr; returns the exit status. Clears
  * *error. */

@@ -8,6 +8,7 @@
 
 #define DEFAULT_SERVER     "http://127.0.0.1:8460"
 #define DEFAULT_TOKEN_FILE "data/admin-token"
+#define PAGE_ITEMS         ((size_t)200)
 #define STREAM_TIMEOUT_MS  (24 * 60 * 60 * 1000LL) /* a run may wait for people all day */
 #define STREAM_RETRY_US    (500 * 1000)            /* between attempts to reconnect */
 #define STREAM_HEAD_BYTES  (16 * 1024)             /* kept of an answer that may be an error and no stream */
@@ -160,24 +161,34 @@ json_t *client_delete(struct client *client, const char *path, GError **error)
     return request(client, "DELETE", path, NULL, error);
 }
 
-json_t *client_list(struct client *client, const char *path, GError **error)
+/* One page: what is still wanted, after `after` (NULL: from the start). */
+static json_t *get_page(struct client *client, const char *path, size_t wanted, const char *after, GError **error)
 {
-    g_autoptr(json_t) all = json_array();
-    g_autofree char *next = g_strdup(path);
-    while (next) {
-        g_autoptr(json_t) page = client_get(client, next, error);
+    g_autoptr(GString) url = g_string_new(path);
+    g_string_append_printf(url, "%climit=%zu", strchr(path, '?') ? '&' : '?', MIN(wanted, PAGE_ITEMS));
+    if (after) {
+        g_string_append(url, "&after=");
+        g_string_append_uri_escaped(url, after, NULL, FALSE);
+    }
+    return client_get(client, url->str, error);
+}
+
+json_t *client_list(struct client *client, const char *path, size_t max, GError **error)
+{
+    g_autoptr(json_t) all = json_array(), next = json_null();
+    for (bool more = true; more && json_array_size(all) < max;) {
+        g_autofree char *after = json_is_null(next) ? NULL : json_scalar_text(next);
+        g_autoptr(json_t) page = get_page(client, path, max - json_array_size(all), after, error);
         if (!page)
             return NULL;
-        json_array_extend(all, json_object_get(page, "items"));
-        g_autofree char *cursor = NULL;
-        json_t *value = json_path(page, "next");
-        if (value)
-            cursor = json_scalar_text(value);
-        g_autofree char *escaped = cursor && *cursor ? g_uri_escape_string(cursor, NULL, FALSE) : NULL;
-        g_free(next);
-        next = escaped ? g_strconcat(path, strchr(path, '?') ? "&" : "?", "after=", escaped, NULL) : NULL;
+        const json_t *items = json_object_get(page, "items");
+        json_t *cursor = json_object_get(page, "next");
+        json_array_extend(all, (json_t *)items);
+        json_decref(next);
+        next = cursor ? json_incref(cursor) : json_null();
+        more = json_array_size(items) > 0 && !json_is_null(next);
     }
-    return g_steal_pointer(&all);
+    return json_pack("{s:O, s:O}", "items", all, "next", next);
 }
 
 /* One stream over several connections. */

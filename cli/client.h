@@ -21,8 +21,9 @@ json_t *client_get(struct client *client, const char *path, GError **error);
 json_t *client_post(struct client *client, const char *path, const json_t *body, GError **error);
 json_t *client_delete(struct client *client, const char *path, GError **error);
 
-/* Every item of a list, following "next". `path` may have a query. Array, new reference. */
-json_t *client_list(struct client *client, const char *path, GError **error);
+/* The first `max` items of a list, following "next" as long as needed. `path` may have a query. The list's own shape,
+ * {"items":[…],"next":…}; new reference. */
+json_t *client_list(struct client *client, const char *path, size_t max, GError **error);
 
 /* Reads a server-sent-event stream until fn returns false (true is returned), reconnecting with Last-Event-ID when the
  * connection ends early. Gives up when the server cannot be reached CLIENT_STREAM_ATTEMPTS times in a row. */
@@ -32,6 +33,15 @@ bool client_stream(struct client *client, const char *path, client_event_fn fn, 
 
 /* "/runs/" + the id escaped + suffix. g_free. */
 char *client_path(const char *prefix, const char *id, const char *suffix);
+
+/* What most commands are (listing.c); each prints and returns the exit status. filters: option names that are query
+ * parameters too, NULL-terminated, or NULL. headers and paths: as for print_items(). The option "count"
+ * (CLI_OPTION_COUNT) bounds the list. */
+int client_print_list(struct cli_call *call, const char *path, const char *const *filters, const char *const *headers,
+                      const char *const *paths, const char *empty);
+/* GETs prefix + the first argument; `print` shows it to people. */
+int client_print_one(struct cli_call *call, const char *prefix, void (*print)(const json_t *value));
+int client_usage(const struct cli_call *call, const char *message); /* a usage error */
 
 typedef struct client client_t;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(client_t, client_free)

@@ -3,9 +3,6 @@
 
 /* clang-format off: one a line, so that colleagues' lines do not meet */
 const struct cli_command *const cli_commands[] = {
-    &cmd_coverage,
-    &cmd_lint,
-    &cmd_version,
-    NULL,
+    &cmd_start, &cmd_runs, &cmd_approvals, &cmd_incidents, &cmd_sources, &cmd_runbooks, &cmd_schedules,
 };
 /* clang-format on */

@@ -4,9 +4,18 @@
 
 #include "cli/cli.h"
 
+extern const struct cli_command cmd_approvals;
 extern const struct cli_command cmd_coverage;
+extern const struct cli_command cmd_hosts;
+extern const struct cli_command cmd_incidents;
 extern const struct cli_command cmd_lint;
+extern const struct cli_command cmd_runbooks;
+extern const struct cli_command cmd_runs;
+extern const struct cli_command cmd_schedules;
 extern const struct cli_command cmd_serve;
+extern const struct cli_command cmd_sources;
+extern const struct cli_command cmd_start;
+extern const struct cli_command cmd_token;
 extern const struct cli_command cmd_version;
 
 #endif
