@@ -152,3 +152,9 @@ void repository_list(struct jobs *jobs, json_t *request, const struct actor *act
     }
     answer_page(items, NULL, done, arg);
 }
+
+void repository_fetch(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
+{
+    catalog_poll(jobs->catalog, NULL);
+    repository_list(jobs, request, actor, done, arg);
+}

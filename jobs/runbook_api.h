@@ -1,4 +1,4 @@
-/* runbook_api: the catalog in service as the API shows it: runbooks, documents, findings, repositories. Reads only. */
+/* runbook_api: the catalog in service as the API shows it: runbooks, documents, findings, repositories. */
 #ifndef JOBS_RUNBOOK_API_H
 #define JOBS_RUNBOOK_API_H
 
@@ -13,5 +13,8 @@ void runbook_get(struct jobs *jobs, json_t *request, const struct actor *actor, 
 void runbook_findings(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 /* {"items":[{"name","url","branch","commit","fetched_at","error"}],"next":null} */
 void repository_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
+/* Fetches every repository now, as a push webhook does; answers before the fetch is done: {"items":[…],"next":null} as
+ * above. */
+void repository_fetch(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 
 #endif

@@ -112,6 +112,7 @@ FAKE_FN(runbook_list)
 FAKE_FN(runbook_get)
 FAKE_FN(runbook_findings)
 FAKE_FN(repository_list)
+FAKE_FN(repository_fetch)
 FAKE_FN(host_list)
 FAKE_FN(host_get)
 

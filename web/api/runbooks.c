@@ -28,5 +28,11 @@ const struct web_route routes_runbooks[] = {
      .success = 200,
      .fn = repository_list,
      .help = "repositories: branch, commit in service, last fetch, last error"},
+    {.method = "POST",
+     .path = "/api/v1/repositories/fetch",
+     .role = ROLE_OPERATOR,
+     .success = 202,
+     .fn = repository_fetch,
+     .help = "fetch every repository now"},
     {0},
 };
