@@ -1,12 +1,18 @@
 /* run: ssh_run(): one command on one host, from the queue to its result. What was sent is stopped before its op ends
  * early. */
+#include "core/crypto.h"
 #include "core/errors.h"
 #include "core/limits.h"
 #include "runner/ssh/pool.h"
+#include "runner/ssh/stop.h"
 #include "runner/ssh/wrap.h"
 #include <string.h>
 
 enum state { QUEUED, RUNNING, STOPPING };
+
+/* A login shell can be slow to start: the command may come to life after a look found nothing. As long as its channel
+ * is open, look again, so many times, so long apart. */
+enum { STOP_LOOKS = 6, STOP_PAUSE_MS = 400 };
 
 struct run {
     struct ssh_pool *pool;
@@ -18,12 +24,16 @@ struct run {
     struct ssh_channel *channel;
     struct ssh_wrapped wrapped;
     enum state state;
-    bool pty, sent, truncated;
+    bool pty, sudo, sent, truncated;
+    char *marker;
     GByteArray *output[2];
     size_t max_output;
     int64_t timeout_ms;
     uint64_t started_ms;
-    struct loop_timer *timer;
+    struct loop_timer *timer; /* the command's time; when stopping, until the next look */
+    struct ssh_stop *stop;    /* a look under way */
+    int stop_code;            /* ERROR_TIMEOUT or ERROR_CANCELLED */
+    int looks;
     void (*on_output)(void *arg, const char *stream, const char *bytes, size_t length);
     void (*on_sent)(void *arg);
     void *arg;
@@ -35,7 +45,9 @@ static void run_free(struct run *run)
     ssh_pool_request_cancel(&run->request);
     if (run->channel != NULL)
         ssh_channel_detach(run->channel);
+    ssh_stop_cancel(run->stop);
     loop_timer_free(run->timer);
+    g_free(run->marker);
     ssh_wrapped_clear(&run->wrapped);
     g_byte_array_unref(run->output[0]);
     g_byte_array_unref(run->output[1]);
@@ -72,6 +84,95 @@ static json_t *result_of(const struct run *run, const struct ssh_channel_end *en
 static void run_failed(void *arg, const GError *error)
 {
     run_end(arg, NULL, g_error_copy(error));
+}
+
+/* ---- ending early ---- */
+
+static const char *early_text(int code)
+{
+    return code == ERROR_TIMEOUT ? "the command timed out" : "the command was cancelled";
+}
+
+static void end_stopped(struct run *run, bool confirmed)
+{
+    json_t *result = result_of(run, NULL);
+    json_object_set_new(result, "stopped", json_boolean(confirmed));
+    int code = run->stop_code;
+    const char *name = run->target->name;
+    run_end(run, result,
+            g_error_new(HIKESHI_ERROR, code, "%s; %s %s", early_text(code),
+                        confirmed ? "stopped on" : "could not confirm that it stopped on", name));
+}
+
+static void looked(void *arg, enum ssh_stop_outcome outcome)
+{
+    struct run *run = arg;
+    run->stop = NULL;
+    run->looks++;
+    if (outcome == SSH_STOP_NONE_LEFT && run->channel == NULL)
+        end_stopped(run, true);
+    else if (outcome == SSH_STOP_NONE_LEFT && run->looks < STOP_LOOKS)
+        loop_timer_start(run->timer, STOP_PAUSE_MS, 0);
+    else
+        end_stopped(run, false);
+}
+
+static void look(struct run *run)
+{
+    loop_timer_stop(run->timer);
+    if (run->stop == NULL)
+        run->stop = ssh_stop_start(run->pool, run->target, run->channel ? run->session : NULL, run->marker, run->sudo,
+                                   looked, run);
+}
+
+static void run_stop(struct run *run, int code)
+{
+    if (run->state == STOPPING)
+        return;
+    if (!run->sent) {
+        GError *error = g_error_new(HIKESHI_ERROR, code, "%s before it was sent; it did not start on %s",
+                                    early_text(code), run->target->name);
+        run_end(run, NULL, error);
+        return;
+    }
+    run->state = STOPPING;
+    run->stop_code = code;
+    look(run);
+}
+
+/* Stopping or the command's own end closed the channel; what it left behind is a look's to tell. */
+static void ended_while_stopping(struct run *run, const struct ssh_channel_end *end)
+{
+    if (end->outcome == SSH_CHANNEL_LOST)
+        run->session = NULL;
+    look(run);
+}
+
+static void timed_out(void *arg)
+{
+    struct run *run = arg;
+    if (run->state == STOPPING)
+        look(run);
+    else
+        run_stop(run, ERROR_TIMEOUT);
+}
+
+static void cancelled(void *arg, int code)
+{
+    run_stop(arg, code);
+}
+
+static void aborted(void *arg)
+{
+    struct run *run = arg;
+    GError *error =
+        run->sent
+            ? g_error_new(HIKESHI_ERROR, ERROR_LOST,
+                          "the runner closed its connection to %s; could not confirm that the command stopped on %s",
+                          run->target->label, run->target->name)
+            : g_error_new(HIKESHI_ERROR, ERROR_CANCELLED,
+                          "the runner closed its connection to %s before the command was sent", run->target->label);
+    run_end(run, NULL, error);
 }
 
 /* ---- the channel ---- */
@@ -123,6 +224,10 @@ static void channel_ended(void *arg, const struct ssh_channel_end *end)
 {
     struct run *run = arg;
     run->channel = NULL;
+    if (run->state == STOPPING) {
+        ended_while_stopping(run, end);
+        return;
+    }
     GError *error = NULL;
     switch (end->outcome) {
     case SSH_CHANNEL_EXITED: {
@@ -162,45 +267,15 @@ static void run_ready(void *arg, struct ssh_session *session)
     run->channel = ssh_channel_start(session, &request);
 }
 
-/* ---- ending early ---- */
-
-static void run_stop(struct run *run, int code)
-{
-    const char *what = code == ERROR_TIMEOUT ? "the command timed out" : "the command was cancelled";
-    if (!run->sent) {
-        run_end(run, NULL, g_error_new(HIKESHI_ERROR, code, "%s; it was not started on %s", what, run->target->label));
-        return;
-    }
-    json_t *result = result_of(run, NULL);
-    run_end(run, result,
-            g_error_new(HIKESHI_ERROR, code, "%s; could not confirm that it stopped on %s", what, run->target->name));
-}
-
-static void timed_out(void *arg)
-{
-    run_stop(arg, ERROR_TIMEOUT);
-}
-
-static void cancelled(void *arg, int code)
-{
-    run_stop(arg, code);
-}
-
-static void aborted(void *arg)
-{
-    struct run *run = arg;
-    int code = run->sent ? ERROR_LOST : ERROR_CANCELLED;
-    run_end(run, NULL,
-            g_error_new(HIKESHI_ERROR, code, "the runner closed its connection to %s%s", run->target->label,
-                        run->sent ? "; could not confirm that the command stopped" : " before the command was sent"));
-}
-
 void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op *op)
 {
     GError *error = NULL;
     struct ssh_wrapped wrapped = {0};
+    g_autofree char *marker = command->marker ? g_strdup(command->marker) : crypto_id("cmd");
+    struct ssh_command marked = *command;
+    marked.marker = marker;
     struct ssh_target *target = ssh_pool_target(pool, command->host, command->inventory, &error);
-    if (target == NULL || !ssh_wrap(command, &wrapped, &error)) {
+    if (target == NULL || !ssh_wrap(&marked, &wrapped, &error)) {
         ssh_target_unref(target);
         op_done(op, NULL, error);
         return;
@@ -211,6 +286,8 @@ void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op
     run->op = op_ref(op);
     run->wrapped = wrapped;
     run->pty = command->pty;
+    run->sudo = command->sudo != NULL;
+    run->marker = g_steal_pointer(&marker);
     run->max_output = command->max_output ? command->max_output : LIMIT_OUTPUT_BYTES;
     run->timeout_ms = command->timeout_ms;
     run->on_output = command->on_output;

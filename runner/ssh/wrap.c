@@ -14,16 +14,16 @@ enum { MAX_EXEC_BYTES = 32 * 1024 };
 /* A text is carried with % and three octal digits after a 0 for what may not stand there. Decoding needs shell
  * built-ins only: split at %, join with backslashes, let printf expand \0ooo. "\_" is a backslash in every shell's
  * eyes; the first character of IFS joins. */
-#define DECODE "set -f;IFS=%;set -- $1;IFS=\"\\_\";eval \"$(printf %b \"$*\")\""
-/* The program stands in the first argument. */
+#define DECODE "set -f;IFS=%;set -- $2;IFS=\"\\_\";eval \"$(printf %b \"$*\")\""
+/* The program stands in the second argument. */
 #define RUN_ARGUMENT DECODE
 /* The program is the first line of stdin. `read` takes one byte at a time from a pipe: what follows is left for the
  * command. */
-#define RUN_HEADER "IFS= read -r l&&set -- \"$l\"&&{ unset l;" DECODE ";}"
-/* Makes sure that the command leads a process group of its own (dropbear does not), then runs $0, which is one of the
- * above. */
+#define RUN_HEADER "IFS= read -r l&&set -- h \"$l\"&&{ unset l;" DECODE ";}"
+/* Makes sure that the command leads a process group of its own (dropbear does not), then runs $1, which is one of the above.
+ * $0 is what the shell calls itself in its messages. */
 #define LEAD(shell)                                                                                                    \
-    "kill -0 -$$ 2>/dev/null||{ command -v setsid >/dev/null&&exec setsid " shell " -c \"$0\" h \"$1\";};eval \"$0\""
+    "kill -0 -$$ 2>/dev/null||{ command -v setsid >/dev/null&&exec setsid " shell " -c \"$1\" hikeshi h \"$2\";};eval \"$1\""
 
 static const struct shell {
     const char *name, *program, *lead;
@@ -265,7 +265,7 @@ static GString *sudo_program(const struct ssh_command *command, GString *header)
         GString *rest = body(command);
         g_string_append_len(inner, rest->str, (gssize)rest->len);
         g_string_free(rest, TRUE);
-        g_string_append_printf(out, " %s -c '%s' h", find_shell(command->shell)->program,
+        g_string_append_printf(out, " %s -c '%s' hikeshi h", find_shell(command->shell)->program,
                                header != NULL ? RUN_HEADER : RUN_ARGUMENT);
         if (header != NULL) {
             append_line(header, inner);
@@ -291,7 +291,7 @@ static GString *exec_start(const struct ssh_command *command, const char *run)
     GString *out = g_string_new("exec env ");
     if (command->marker != NULL)
         g_string_append_printf(out, SSH_MARKER_VARIABLE "=%s: ", command->marker);
-    g_string_append_printf(out, "%s -c '%s' '%s'", shell->program, shell->lead, run);
+    g_string_append_printf(out, "%s -c '%s' hikeshi '%s'", shell->program, shell->lead, run);
     return out;
 }
 
