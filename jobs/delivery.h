@@ -1,4 +1,5 @@
-/* delivery: one webhook request: authenticate, store durably, answer; then normalise, group into incidents, match, queue. */
+/* delivery: one webhook request: authenticate, store durably, answer; then normalise, group into incidents, match,
+ * queue. */
 #ifndef JOBS_DELIVERY_H
 #define JOBS_DELIVERY_H
 
@@ -8,17 +9,19 @@
 struct delivery_service *delivery_service_new(struct jobs *jobs, GError **error);
 void delivery_service_free(struct delivery_service *service);
 
-/* Intake: answers `done` with the HTTP status to send, after the delivery is on disk. The request is borrowed during the
- * call only. done may come at once (refused) or later (stored). *retry_after_s is 0 or a Retry-After to send. */
+/* Intake: answers `done` with the HTTP status to send, after the delivery is on disk. The request is borrowed during
+ * the call only. done may come at once (refused) or later (stored). *retry_after_s is 0 or a Retry-After to send. */
 typedef void (*delivery_answer_fn)(void *arg, int status, int retry_after_s, const char *message);
-void delivery_receive(struct jobs *jobs, const char *source_name, const struct source_request *request, delivery_answer_fn done,
-                      void *arg);
+void delivery_receive(struct jobs *jobs, const char *source_name, const struct source_request *request,
+                      delivery_answer_fn done, void *arg);
 
 void delivery_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void delivery_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 /* Why it did or did not start a run, rule by rule. */
 void delivery_explain(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void delivery_replay(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
+/* Adds counters by name, for /metrics. */
+void delivery_metrics(struct jobs *jobs, json_t *metrics);
 void source_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 
 #endif

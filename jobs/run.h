@@ -49,6 +49,13 @@ void run_resolve(struct jobs *jobs, json_t *request, const struct actor *actor, 
  * server's own have seq null. The feed publishes the same objects, with "run", on "run:ID", "incident:ID" and "all". */
 void run_log(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 
+/* Inside a store job: stops a run that has not ended; `reason` is one of run_states.def, `text` what the timeline says. One that is
+ * running (*ret_running) ends when its runner has proved that it did. After the commit: run_stopped() on the loop. */
+bool run_stop(struct store_tx *tx, const char *run, const char *reason, const char *text, bool *ret_running, GError **error);
+void run_stopped(struct jobs *jobs, const char *run, const char *reason, bool running);
+/* Inside a store job: a run in product shape, all of it. New reference, or NULL. */
+json_t *run_view(struct store_tx *tx, const char *base_url, const char *id, GError **error);
+
 /* Runner protocol (docs/design/wire.md), ROLE_RUNNER only. run_lease answers when there is work or after LEASE_POLL_MS
  * with a NULL result (204). */
 void run_lease(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);

@@ -1,0 +1,104 @@
+#include "jobs/notify/pagerduty_text.h"
+#include "core/clock.h"
+#include "jobs/sources/sources.h"
+#include <string.h>
+
+#define MAX_BYTES 20000
+#define MAX_RUNS  10 /* the last ones, in full */
+#define MAX_NOTES 20 /* of one run */
+
+char *pagerduty_text_marker(const json_t *incident)
+{
+    return g_strconcat(PAGERDUTY_NOTE_MARKER, json_get_string(incident, "id", "?"), NULL);
+}
+
+/* Text of hosts, alerts and runbooks: one line each. */
+static void append_line(GString *text, const char *prefix, const char *line)
+{
+    g_autofree char *copy = g_strdup(line);
+    for (char *c = copy; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = ' ';
+    g_string_append_printf(text, "%s%s\n", prefix, g_strstrip(copy));
+}
+
+static void append_step(GString *text, const json_t *step)
+{
+    const char *result = json_get_string(step, "result", NULL), *state = json_get_string(step, "state", "pending");
+    const char *title = json_get_string(step, "title", json_get_string(step, "id", "?"));
+    int64_t ms = json_get_integer(step, "duration_ms", -1);
+    const char *problem = json_path_string(step, "error.message"), *host = json_path_string(step, "error.host");
+    g_autofree char *duration = ms >= 0 ? clock_duration_format(ms) : NULL;
+    g_autofree char *line = g_strdup_printf(
+        "%s: %s%s%s%s%s%s%s", title, result ? result : state, duration ? " in " : "", duration ? duration : "",
+        problem ? ": " : "", problem ? problem : "", host && problem ? " on " : "", host && problem ? host : "");
+    append_line(text, "  - ", line);
+}
+
+static void append_approval(GString *text, const json_t *run, const json_t *step)
+{
+    const char *approval = json_get_string(step, "approval", NULL);
+    if (!approval || g_strcmp0(json_get_string(step, "state", NULL), "waiting") != 0 ||
+        g_strcmp0(json_get_string(run, "state", NULL), "waiting") != 0)
+        return;
+    g_string_append_printf(
+        text, "    waits for approval: hikeshi approvals show %s, then hikeshi approvals approve|deny %s\n", approval,
+        approval);
+}
+
+static const char *verdict(const json_t *run)
+{
+    const json_t *verified = json_object_get(run, "verified");
+    return json_is_true(verified) ? ", verified" : json_is_false(verified) ? ", NOT verified" : "";
+}
+
+static void append_run(GString *text, const json_t *run)
+{
+    const char *reason = json_get_string(run, "reason", NULL), *url = json_get_string(run, "url", NULL);
+    g_autofree char *head =
+        g_strdup_printf("%s: %s%s%s%s", json_get_string(run, "title", json_get_string(run, "runbook", "?")),
+                        json_get_string(run, "state", "?"), verdict(run), reason ? ", " : "", reason ? reason : "");
+    g_string_append_c(text, '\n');
+    append_line(text, "", head);
+    size_t i;
+    json_t *item;
+    json_array_foreach (json_object_get(run, "steps"), i, item) {
+        if (g_strcmp0(json_get_string(item, "state", NULL), "pending") != 0)
+            append_step(text, item);
+        append_approval(text, run, item);
+    }
+    json_array_foreach (json_object_get(run, "notes"), i, item)
+        if (i < MAX_NOTES)
+            append_line(text, "  note: ", json_get_string(item, "text", ""));
+    if (url)
+        append_line(text, "  ", url);
+}
+
+static void append_documents(GString *text, const json_t *incident)
+{
+    size_t i;
+    json_t *document;
+    json_array_foreach (json_object_get(incident, "documents"), i, document)
+        if (i < 10)
+            append_line(text, i ? "  " : "\nRead: ", json_get_string(document, "path", ""));
+}
+
+char *pagerduty_text(const struct notify_message *message)
+{
+    g_autofree char *marker = pagerduty_text_marker(message->incident);
+    GString *text = g_string_new(marker);
+    size_t count = json_array_size(message->runs), i;
+    json_t *run;
+    g_string_append_printf(text, "%s%s\n", message->base_url ? " at " : "", message->base_url ? message->base_url : "");
+    if (count > MAX_RUNS)
+        g_string_append_printf(text, "\n%zu earlier runs are not listed here.\n", count - MAX_RUNS);
+    json_array_foreach ((json_t *)message->runs, i, run)
+        if (i + MAX_RUNS >= count)
+            append_run(text, run);
+    append_documents(text, message->incident);
+    if (text->len > MAX_BYTES) {
+        g_autofree char *cut = g_utf8_make_valid(text->str, MAX_BYTES);
+        g_string_printf(text, "%s\n[cut]", cut);
+    }
+    return g_string_free(text, FALSE);
+}

@@ -1,0 +1,210 @@
+/* outbox: the rows that wait to be sent, and the channels they are for. Sending: outbox_send.c. */
+#include "jobs/outbox.h"
+#include "core/clock.h"
+#include "core/errors.h"
+#include "jobs/call.h"
+#include "jobs/outbox_private.h"
+#include "jobs/view.h"
+
+static const struct notify_kind *const notify_kinds[] = {
+    &notify_pagerduty,
+    &notify_webhook,
+    NULL,
+};
+
+/* --- written by others, inside their store jobs --- */
+
+/* Steps end in quick succession: the message is edited a little later, once for all of them. */
+static bool may_wait(const char *event)
+{
+    static const char *const noisy[] = {"run_started", "step_ended", "note", NULL};
+    return g_strv_contains(noisy, event);
+}
+
+bool outbox_add(struct store_tx *tx, const char *event, const char *incident, const char *run, json_t *detail,
+                GError **error)
+{
+    return store_exec(tx, SQL_OUTBOX_ADD, NULL, error, "sssjii", event, incident, run, detail, clock_now_ms(),
+                      may_wait(event) ? (int64_t)LIVE_DELAY_MS : (int64_t)0);
+}
+
+/* --- configuration --- */
+
+void outbox_channel_free(void *data)
+{
+    struct channel *channel = data;
+    if (channel->settings)
+        channel->kind->settings_free(channel->settings);
+    g_free(channel->name);
+    g_free(channel);
+}
+
+static const struct notify_kind *kind_by_name(const char *name)
+{
+    for (const struct notify_kind *const *kind = notify_kinds; *kind; kind++)
+        if (g_strcmp0((*kind)->name, name) == 0)
+            return *kind;
+    return NULL;
+}
+
+static struct channel *configure_one(const char *name, const struct yaml_node *node, GError **error)
+{
+    const struct yaml_node *kind_node = yaml_get(node, "kind");
+    const struct notify_kind *kind = kind_node && kind_node->kind == YAML_STRING ? kind_by_name(kind_node->text) : NULL;
+    if (!kind) {
+        errors_set(error, ERROR_CONFIG, "line %d: channel '%s' needs a kind: pagerduty or webhook", node->line, name);
+        return NULL;
+    }
+    g_autofree char *owner = g_strdup_printf("channel '%s'", name);
+    void *settings = kind->configure(owner, node, error);
+    if (!settings)
+        return NULL;
+    struct channel *channel = g_new0(struct channel, 1);
+    channel->kind = kind;
+    channel->name = g_strdup(name);
+    channel->settings = settings;
+    return channel;
+}
+
+static GPtrArray *configure(const struct yaml_node *tree, GError **error)
+{
+    g_autoptr(GPtrArray) channels = g_ptr_array_new_with_free_func(outbox_channel_free);
+    if (tree && tree->kind != YAML_MAP && tree->kind != YAML_NULL) {
+        errors_set(error, ERROR_CONFIG, "line %d: 'channels' must be a map of names", tree->line);
+        return NULL;
+    }
+    for (size_t i = 0; tree && i < tree->count; i++) {
+        const struct yaml_node *enabled = yaml_get(tree->items[i], "enabled");
+        struct channel *channel = configure_one(tree->keys[i]->text, tree->items[i], error);
+        if (!channel)
+            return NULL;
+        if (enabled && enabled->kind == YAML_BOOL && !enabled->boolean)
+            outbox_channel_free(channel);
+        else
+            g_ptr_array_add(channels, channel);
+    }
+    return g_steal_pointer(&channels);
+}
+
+/* Tells the database who hears of what: adding a message is then one statement in anybody's transaction. */
+struct announcement {
+    const GPtrArray *channels;
+    const struct yaml_node *sources;
+};
+
+static bool announce_channel(struct store_tx *tx, const struct announcement *a, const struct channel *channel,
+                             GError **error)
+{
+    if (!channel->kind->source_kind)
+        return store_exec(tx, SQL_CHANNEL_ADD, NULL, error, "ssb", channel->name, "", channel->kind->live);
+    for (size_t i = 0; a->sources && i < a->sources->count; i++) {
+        const struct yaml_node *kind = yaml_get(a->sources->items[i], "kind");
+        if (kind && g_strcmp0(kind->text, channel->kind->source_kind) == 0 &&
+            !store_exec(tx, SQL_CHANNEL_ADD, NULL, error, "ssb", channel->name, a->sources->keys[i]->text,
+                        channel->kind->live))
+            return false;
+    }
+    return true;
+}
+
+static bool announce(struct store_tx *tx, void *arg, GError **error)
+{
+    const struct announcement *a = arg;
+    if (!store_exec(tx, SQL_CHANNEL_CLEAR, NULL, error, ""))
+        return false;
+    for (guint i = 0; i < a->channels->len; i++)
+        if (!announce_channel(tx, a, a->channels->pdata[i], error))
+            return false;
+    return store_exec(tx, SQL_OUTBOX_ORPHANS, NULL, error, "i", clock_now_ms());
+}
+
+static void on_timer(void *arg)
+{
+    struct outbox_service *service = arg;
+    service->wanted = true;
+    outbox_pull(service);
+}
+
+void outbox_kick(struct jobs *jobs)
+{
+    if (!jobs->outbox)
+        return;
+    jobs->outbox->wanted = true;
+    outbox_pull(jobs->outbox);
+}
+
+/* --- life --- */
+
+struct outbox_service *outbox_service_new(struct jobs *jobs, GError **error)
+{
+    g_autoptr(GPtrArray) channels = configure(config_tree(jobs->config, "channels"), error);
+    if (!channels)
+        return NULL;
+    struct announcement announcement = {.channels = channels, .sources = config_tree(jobs->config, "sources")};
+    if (!store_sync(jobs->store, announce, &announcement, error))
+        return NULL;
+    struct outbox_service *service = g_new0(struct outbox_service, 1);
+    service->jobs = jobs;
+    service->channels = g_steal_pointer(&channels);
+    service->flying = g_hash_table_new(g_int64_hash, g_int64_equal);
+    service->timer = loop_timer_new(jobs->loop, on_timer, service);
+    service->backoff_ms = BACKOFF_MS;
+    service->references = 1;
+    outbox_arm(service, 0); /* what was not sent before a restart */
+    return service;
+}
+
+void outbox_service_free(struct outbox_service *service)
+{
+    if (!service)
+        return;
+    service->closed = true;
+    g_clear_pointer(&service->timer, loop_timer_free);
+    outbox_cancel(service);
+    outbox_service_unref(service);
+}
+
+void outbox_set_backoff_ms(struct outbox_service *service, int64_t backoff_ms)
+{
+    service->backoff_ms = backoff_ms;
+}
+
+/* --- the API --- */
+
+static json_t *row_shape(const json_t *row)
+{
+    static const char *const same[] = {"channel", "event", "incident", "run", "state", "tries", "last_error", NULL};
+    json_t *item = json_object();
+    g_autofree char *id = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_get_integer(row, "seq", 0));
+    json_set_string(item, "id", id);
+    view_copy(item, row, same);
+    json_object_set_new(item, "created_at", view_time(row, "created_at"));
+    json_object_set_new(item, "due_at", view_time(row, "due_at"));
+    json_object_set_new(item, "sent_at", view_time(row, "sent_at"));
+    return item;
+}
+
+static bool list_job(struct store_tx *tx, struct call *call, GError **error)
+{
+    g_autoptr(json_t) rows = NULL;
+    int64_t limit = call_integer(call->request, "limit", 50, 500);
+    if (!store_list(tx, SQL_OUTBOX_LIST, &rows, error, "sssii", call_string(call->request, "state"),
+                    call_string(call->request, "channel"), call_string(call->request, "incident"),
+                    call_integer(call->request, "after", G_MAXINT64, G_MAXINT64), limit + 1))
+        return false;
+    json_t *items = json_array(), *next = NULL;
+    size_t i;
+    json_t *row;
+    json_array_foreach (rows, i, row)
+        if ((int64_t)i < limit)
+            json_array_append_new(items, row_shape(row));
+    if ((int64_t)json_array_size(rows) > limit)
+        next = json_incref(json_object_get(json_array_get(items, (size_t)limit - 1), "id"));
+    call->result = call_page(items, next);
+    return true;
+}
+
+void outbox_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
+{
+    call_read(jobs, request, actor, list_job, done, arg);
+}

@@ -1,0 +1,29 @@
+/* run_stop: runs that stop because of what happened elsewhere, not because a person said so. */
+#include "jobs/approval.h"
+#include "jobs/outbox.h"
+#include "jobs/run_private.h"
+
+bool run_stop(struct store_tx *tx, const char *run, const char *reason, const char *text, bool *ret_running, GError **error)
+{
+    g_autoptr(json_t) row = run_row(tx, run, error);
+    *ret_running = false;
+    if (!row)
+        return false;
+    if (run_state_ended(run_row_state(row)))
+        return true;
+    const struct run_change change = {
+        .event = RUN_EVENT_STOP, .reason = reason, .verified = RUN_VERIFIED_NULL, .text = text};
+    *ret_running = run_row_state(row) == RUN_RUNNING;
+    return run_change(tx, row, &change, error);
+}
+
+void run_stopped(struct jobs *jobs, const char *run, const char *reason, bool running)
+{
+    if (running)
+        run_queue_note_cancel(jobs->runs->queue, run, reason);
+    else
+        run_queue_drop_run(jobs->runs->queue, run);
+    run_queue_kick(jobs);
+    approval_kick(jobs);
+    outbox_kick(jobs);
+}
