@@ -163,7 +163,7 @@ FAKE json_t *jobs_ready(struct jobs *jobs G_GNUC_UNUSED)
 
 FAKE json_t *jobs_metrics(struct jobs *jobs G_GNUC_UNUSED)
 {
-    return json_pack("{s:i, s:i, s:i, s:f, s:s}", "runs{state=\"failed\"}", 2, "runs{state=\"queued\"}", 1,
+    return json_pack("{s:i, s:i, s:i, s:f, s:s}", "runs{state=\"failed\"}", 2, "hikeshi_runs{state=\"queued\"}", 1,
                      "deliveries_total", 7, "store_seconds", 0.5, "not_a_number", "x");
 }
 
