@@ -240,6 +240,27 @@ static inline void call_refused(struct engine *engine, jobs_fn fn, json_t *reque
     answer_clear(&answer);
 }
 
+static inline bool nothing_job(struct store_tx *tx, void *arg, GError **error)
+{
+    (void)tx, (void)arg, (void)error;
+    return true;
+}
+
+static inline void nothing_done(void *arg, const GError *error)
+{
+    assert_null(error);
+    *(bool *)arg = true;
+}
+
+/* Runs the loop until every write that was asked for is on disk. */
+static inline void settle(struct engine *engine)
+{
+    bool done = false;
+    store_write(engine->jobs.store, STORE_BACKGROUND, nothing_job, nothing_done, &done);
+    while (!done)
+        loop_step(engine->jobs.loop);
+}
+
 /* --- the runner's part -----------------------------------------------------------------------------------------------
  */
 
