@@ -253,7 +253,7 @@ static inline void nothing_done(void *arg, const GError *error)
 }
 
 /* Runs the loop until every write that was asked for is on disk. */
-static inline void settle(struct engine *engine)
+static inline void settle_writes(struct engine *engine)
 {
     bool done = false;
     store_write(engine->jobs.store, STORE_BACKGROUND, nothing_job, nothing_done, &done);

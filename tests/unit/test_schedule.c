@@ -288,7 +288,7 @@ static void test_changed_starts_from_now(void **state)
     g_ptr_array_set_size(engine->set.runbooks, 0);
     nightly(engine, "check", "{kind: schedule, cron: \"*/10 * * * *\", catch_up: all}");
     schedule_catalog_changed(&engine->jobs);
-    settle(engine);
+    settle_writes(engine);
     restart_at(engine, "2026-03-01T10:40:00Z");
     await_runs(engine, 1);
 }
