@@ -211,7 +211,7 @@ static void exec_tell_step_start(struct exec *exec)
 {
     json_t *event = exec_event(exec);
 
-    json_object_set_new(event, "try", json_integer(exec->try_number));
+    json_object_set_new(event, "try", json_integer(++exec->try_number));
     journal_add(exec->journal, "step_start", event);
 }
 
@@ -219,7 +219,6 @@ static void exec_tell_step_start(struct exec *exec)
 static void exec_try(struct exec *exec)
 {
     exec->phase = PHASE_RUNNING;
-    exec->try_number++;
     exec_tell_step_start(exec);
     exec_language(exec)->start(exec);
 }
@@ -481,20 +480,35 @@ static void exec_deadline(void *arg)
     stops[exec->phase](exec, ERROR_TIMEOUT);
 }
 
+/* From a timer, so that whoever asks may stand anywhere, also within emit(). */
+static void exec_obey(void *arg)
+{
+    struct exec *exec = arg;
+
+    if (exec->asked != PLAN_FENCED) {
+        exec_stop(exec, PLAN_CANCELLED, ERROR_CANCELLED);
+    } else if (exec->phase != PHASE_OVER) {
+        exec->stop = PLAN_FENCED;
+        stops[exec->phase](exec, ERROR_CANCELLED);
+    }
+}
+
 void exec_cancel(struct exec *exec, const char *reason)
 {
-    if (exec->stop == PLAN_GOING)
-        exec->cancel_reason = g_intern_string(reason);
-    exec_stop(exec, PLAN_CANCELLED, ERROR_CANCELLED);
+    if (exec->asked != PLAN_GOING)
+        return;
+    exec->asked = PLAN_CANCELLED;
+    exec->cancel_reason = g_intern_string(reason);
+    loop_timer_start(exec->obey, 0, 0);
 }
 
 void exec_fence(struct exec *exec)
 {
-    if (exec->stop == PLAN_FENCED || exec->phase == PHASE_OVER)
+    if (exec->asked == PLAN_FENCED)
         return;
     journal_close(exec->journal);
-    exec->stop = PLAN_FENCED;
-    stops[exec->phase](exec, ERROR_CANCELLED);
+    exec->asked = PLAN_FENCED;
+    loop_timer_start(exec->obey, 0, 0);
 }
 
 /* ---- life ---- */
@@ -536,6 +550,7 @@ struct exec *exec_new(const struct exec_options *options, GError **error)
     exec->results = json_object();
     exec->journal = journal_new(options->loop, options->emit, options->arg);
     exec->kick = loop_timer_new(options->loop, exec_turn, exec);
+    exec->obey = loop_timer_new(options->loop, exec_obey, exec);
     exec->deadline = loop_timer_new(options->loop, exec_deadline, exec);
     exec->delay = loop_timer_new(options->loop, exec_retry_due, exec);
     g_queue_init(&exec->commands);
@@ -574,6 +589,7 @@ void exec_free(struct exec *exec)
     lua_run_free(exec->lua);
     journal_free(exec->journal);
     loop_timer_free(exec->kick);
+    loop_timer_free(exec->obey);
     loop_timer_free(exec->deadline);
     loop_timer_free(exec->delay);
     hosts_clear(&exec->hosts);

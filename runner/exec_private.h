@@ -35,7 +35,8 @@ struct exec {
     json_t *data;        /* what the steps pass on, as last committed */
     json_t *results;     /* {ID: {"result","hosts"}} of the steps that ended, for later ones */
     enum phase phase;
-    enum plan_stop stop;
+    enum plan_stop asked;      /* by exec_cancel(), exec_fence() */
+    enum plan_stop stop;       /* in force */
     const char *cancel_reason; /* interned */
     bool finish_told, grace_armed;
 
@@ -47,6 +48,7 @@ struct exec {
     char *finish_message;
 
     struct loop_timer *kick;     /* one turn of the state machine */
+    struct loop_timer *obey;     /* what was asked */
     struct loop_timer *deadline; /* of the run; after a stop, of the always steps */
     struct loop_timer *delay;    /* retry_delay */
     size_t output_bytes;         /* stored so far */

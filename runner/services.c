@@ -300,7 +300,7 @@ void services_call(void *arg, const char *name, json_t *args, struct op *op)
     struct exec *exec = arg;
     const struct service *service = service_find(name);
 
-    if (exec->stop == PLAN_FENCED)
+    if (exec->asked == PLAN_FENCED)
         fail(op, ERROR_CANCELLED, "the run is no longer this runner's");
     else if (exec->phase != PHASE_RUNNING)
         fail(op, ERROR_NOT_ALLOWED, "`when` only looks at values: %s is not for it", name);
