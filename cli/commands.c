@@ -3,6 +3,20 @@
 
 /* clang-format off: one a line, so that colleagues' lines do not meet */
 const struct cli_command *const cli_commands[] = {
-    &cmd_start, &cmd_runs, &cmd_approvals, &cmd_incidents, &cmd_sources, &cmd_runbooks, &cmd_schedules,
+    &cmd_approvals,
+    &cmd_coverage,
+    &cmd_hosts,
+    &cmd_incidents,
+    &cmd_lint,
+    &cmd_runbooks,
+    &cmd_runner,
+    &cmd_runner_worker,
+    &cmd_runs,
+    &cmd_schedules,
+    &cmd_sources,
+    &cmd_start,
+    &cmd_token,
+    &cmd_version,
+    NULL,
 };
 /* clang-format on */

@@ -10,6 +10,8 @@ extern const struct cli_command cmd_hosts;
 extern const struct cli_command cmd_incidents;
 extern const struct cli_command cmd_lint;
 extern const struct cli_command cmd_runbooks;
+extern const struct cli_command cmd_runner;
+extern const struct cli_command cmd_runner_worker;
 extern const struct cli_command cmd_runs;
 extern const struct cli_command cmd_schedules;
 extern const struct cli_command cmd_serve;

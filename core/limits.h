@@ -8,6 +8,8 @@
 #define LIMIT_API_BODY_BYTES (1024 * 1024)
 /* Runner events carry output chunks: a batch of those. */
 #define LIMIT_RUNNER_BODY_BYTES (8 * 1024 * 1024)
+/* A job carries steps, modules, the inventory and the output that later steps read. */
+#define LIMIT_JOB_BYTES (64 * 1024 * 1024)
 #define LIMIT_HTTP_HEADER_BYTES (32 * 1024)
 #define LIMIT_HTTP_CONNECTIONS 2000
 #define LIMIT_SSE_CLIENTS 500
@@ -68,6 +70,7 @@
 #define LEASE_MS (30 * 1000)        /* how long a confirmed lease lives without renewal */
 #define LEASE_RENEW_MS (10 * 1000)  /* the worker renews this often */
 #define LEASE_MARGIN_MS (5 * 1000)  /* the worker starts nothing when its lease has less left */
+#define RUNNER_DRAIN_MS (10 * 1000) /* what still runs so long after SIGTERM is cancelled; serve waits 15 s in all */
 #define WORKER_STALL_MS (10 * 1000) /* the supervisor kills a worker whose loop has not ticked for this long */
 
 #endif

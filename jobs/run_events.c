@@ -238,7 +238,7 @@ static const struct {
     {"report", nothing},    {"data", data},
     {"retry", retry},       {"step_end", step_end},
     {"approval", approval}, {"delay", delay},
-    {"run_end", run_end},
+    {"run_end", run_end},   {"item", nothing},
 };
 
 /* --- a batch -------------------------------------------------------------------------------------------------------

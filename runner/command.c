@@ -22,6 +22,7 @@ struct command {
     json_t *argv, *options;
     char *script, *shell, *marker;
     size_t script_length;
+    bool exit_is_error;
     int64_t started_ms;
 };
 
@@ -112,12 +113,15 @@ static void command_end(struct command *command, json_t *result, const GError *e
 {
     g_autoptr(GError) failure = error ? g_error_copy(error) : NULL;
     struct op *op = op_ref(command->op);
+    bool exit_is_error = command->exit_is_error;
 
     if (!failure && command_checked(command))
         failure = command_exit_error(command, result);
     output_finish(&command->output);
     command_tell_end(command, result, failure);
     command_free(command);
+    if (!error && !exit_is_error)
+        g_clear_error(&failure);
     op_done(op, json_incref(result), g_steal_pointer(&failure));
     op_unref(op);
 }
@@ -254,6 +258,7 @@ void command_start(struct exec *exec, const struct command_request *request, str
         .script = g_memdup2(request->script, request->script_length),
         .script_length = request->script_length,
         .shell = g_strdup(request->shell),
+        .exit_is_error = request->exit_is_error,
         .marker = command_marker(exec),
         .started_ms = (int64_t)loop_now_ms(exec->options.loop),
     };

@@ -61,6 +61,7 @@ static struct lua_run *exec_lua(struct exec *exec, GError **error)
         .run = run,
         .modules = json_object_get(job, "modules"),
         .inventory = inventory,
+        .refused_hosts = json_object_get(job, "refused_hosts"),
     };
     return exec->lua = lua_run_new(&options, error);
 }

@@ -96,10 +96,10 @@ static json_t *shell_kept(const struct shell_step *shell, const json_t *result, 
 static void shell_keep_output(struct shell_step *shell, const char *name, const json_t *result)
 {
     json_t *code = json_object_get(result, "code");
-    json_t *kept = json_object();
 
     if (!result)
         return;
+    json_t *kept = json_object();
     json_object_set_new(kept, "stdout", shell_kept(shell, result, "stdout"));
     json_object_set_new(kept, "stderr", shell_kept(shell, result, "stderr"));
     json_object_set_new(kept, "code", code ? json_incref(code) : json_null());
@@ -139,6 +139,7 @@ static void shell_host_start(struct shell_step *shell, struct shell_host *host)
         .script_length = json_string_length(text),
         .shell = json_get_string(step, "language", "sh"),
         .options = shell->options,
+        .exit_is_error = true,
     };
 
     shell->running++;

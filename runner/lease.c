@@ -1,5 +1,5 @@
-/* lease: see lease.h. The run starts at once and its events gather here; none is sent before the confirmation was answered, and
- * nothing takes effect before its event was acknowledged, so an unconfirmed job does nothing. */
+/* lease: see lease.h. The run starts at once and its events gather here; none is sent before the confirmation was
+ * answered, and nothing takes effect before its event was acknowledged, so an unconfirmed job does nothing. */
 #include "runner/lease.h"
 
 #include "core/clock.h"
@@ -123,7 +123,8 @@ static void lease_refused(struct lease *lease, int status, json_t *body, const G
         lease_fence(lease, answer_detail(body, error));
         return;
     }
-    log_debug("the server cannot be told about a run, trying again", "run", lease->run, "why", answer_detail(body, error), NULL);
+    log_debug("the server cannot be told about a run, trying again", "run", lease->run, "why",
+              answer_detail(body, error), NULL);
     loop_timer_start(lease->send, (uint64_t)lease->retry_ms, 0);
     lease->retry_ms = MIN(lease->retry_ms * 2, RETRY_MOST_MS);
 }
@@ -183,7 +184,8 @@ static void lease_confirm(struct lease *lease)
 
 static void lease_send_events(struct lease *lease)
 {
-    g_autoptr(json_t) head = json_pack("{s:s, s:s, s:I}", "lease", lease->id, "run", lease->run, "attempt", (json_int_t)lease->attempt);
+    g_autoptr(json_t) head =
+        json_pack("{s:s, s:s, s:I}", "lease", lease->id, "run", lease->run, "attempt", (json_int_t)lease->attempt);
     g_autofree char *text = json_text(head);
     g_autofree char *events = outbox_batch(&lease->outbox);
 
@@ -212,7 +214,8 @@ static void lease_keep(struct lease *lease, json_t *event)
 {
     bool now = outbox_add(&lease->outbox, event);
 
-    if (!lease->confirmed || lease->call || lease->fenced)
+    bool backing_off = lease->retry_ms > RETRY_FIRST_MS;
+    if (!lease->confirmed || lease->call || lease->fenced || backing_off)
         return;
     if (now)
         loop_timer_start(lease->send, 0, 0); /* at the end of this turn, with what else it brings */
@@ -236,10 +239,11 @@ static void lease_left(void *arg)
 /* A job that this runner cannot execute ends, with the reason, rather than come back for ever. */
 static void lease_reject(struct lease *lease, const GError *error)
 {
-    g_autoptr(json_t) start = json_pack("{s:I, s:I, s:s}", "seq", (json_int_t)1, "at", (json_int_t)clock_now_ms(), "kind", "run_start");
-    g_autoptr(json_t) end = json_pack("{s:I, s:I, s:s, s:s, s:s, s:n, s:s}", "seq", (json_int_t)2, "at", (json_int_t)clock_now_ms(),
-                                      "kind", "run_end", "state", "failed", "reason", "step_failed", "verified", "message",
-                                      error->message);
+    g_autoptr(json_t) start =
+        json_pack("{s:I, s:I, s:s}", "seq", (json_int_t)1, "at", (json_int_t)clock_now_ms(), "kind", "run_start");
+    g_autoptr(json_t) end =
+        json_pack("{s:I, s:I, s:s, s:s, s:s, s:n, s:s}", "seq", (json_int_t)2, "at", (json_int_t)clock_now_ms(), "kind",
+                  "run_end", "state", "failed", "reason", "step_failed", "verified", "message", error->message);
 
     lease->left = true;
     lease_keep(lease, start);

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* One request: far below LIMIT_RUNNER_BODY_BYTES, which one large event (data, a shell step's output) may need alone. */
+/* One request: far below LIMIT_RUNNER_BODY_BYTES, which one large event (data, a shell step's output) may need alone.
+ */
 #define BATCH_BYTES (1024 * 1024)
 
 struct outbox_event {

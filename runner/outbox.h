@@ -1,5 +1,5 @@
-/* outbox: a lease's events on their way to the server: in order, in batches, each kept until it is acknowledged. Decides
- * when a batch is worth a request; sends nothing itself. */
+/* outbox: a lease's events on their way to the server: in order, in batches, each kept until it is acknowledged.
+ * Decides when a batch is worth a request; sends nothing itself. */
 #ifndef RUNNER_OUTBOX_H
 #define RUNNER_OUTBOX_H
 

@@ -266,6 +266,19 @@ static void service_checkpoint(struct exec *exec, json_t *args, struct op *op)
     end_when_stored(exec, op, journal_add(exec->journal, "data", event));
 }
 
+static void service_item(struct exec *exec, json_t *args, struct op *op)
+{
+    static const char *const keys[] = {"name", "result", "error", "duration_ms"};
+    json_t *event = exec_event(exec);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
+        json_t *value = json_object_get(args, keys[i]);
+        json_object_set_new(event, keys[i], value ? json_incref(value) : json_null());
+    }
+    journal_add(exec->journal, "item", event);
+    end_when_room(exec, op);
+}
+
 /* ---- the table ---- */
 
 static const struct service {
@@ -280,6 +293,7 @@ static const struct service {
     {"note", service_note},
     {"report", service_report},
     {"checkpoint", service_checkpoint},
+    {"item", service_item},
 };
 
 const char *services_name(size_t index)

@@ -1,4 +1,5 @@
-/* supervisor: see supervisor.h. Stalls are counted in own ticks, not in time: a machine that was suspended has missed no beat. */
+/* supervisor: see supervisor.h. Stalls are counted in own ticks, not in time: a machine that was suspended has missed
+ * no beat. */
 #include "runner/supervisor.h"
 
 #include "core/limits.h"
@@ -67,7 +68,8 @@ static void seat_exited(void *arg, int status, int term_signal)
 {
     struct seat *seat = arg;
     struct supervisor *supervisor = seat->supervisor;
-    g_autofree char *how = term_signal ? g_strdup_printf("signal %d", term_signal) : g_strdup_printf("exit status %d", status);
+    g_autofree char *how =
+        term_signal ? g_strdup_printf("signal %d", term_signal) : g_strdup_printf("exit status %d", status);
 
     seat_close(seat);
     if (!seat->retiring)

@@ -1,5 +1,5 @@
-/* supervisor: keeps worker processes alive: starts them, hears their heartbeats, kills one whose loop has stalled, starts it again
- * with back-off, starts more while all are full. Touches no job, no key, no network. */
+/* supervisor: keeps worker processes alive: starts them, hears their heartbeats, kills one whose loop has stalled,
+ * starts it again with back-off, starts more while all are full. Touches no job, no key, no network. */
 #ifndef RUNNER_SUPERVISOR_H
 #define RUNNER_SUPERVISOR_H
 
@@ -9,9 +9,9 @@ struct supervisor;
 
 struct supervisor_options {
     struct loop *loop;
-    const char *const *argv; /* of a worker; descriptor 3 is its heartbeat. Borrowed */
-    const char *const *env;  /* NULL-terminated, borrowed */
-    size_t most;             /* workers */
+    const char *const *argv;  /* of a worker; descriptor 3 is its heartbeat. Borrowed */
+    const char *const *env;   /* NULL-terminated, borrowed */
+    size_t most;              /* workers */
     void (*ended)(void *arg); /* after supervisor_drain(): the last worker is gone */
     void *arg;
 };

@@ -65,8 +65,8 @@ static void call_answered(void *arg, const struct http_response *response, const
     done(done_arg, response && !problem ? response->status : 0, body, error ? error : problem);
 }
 
-struct uplink_call *uplink_post(struct uplink *uplink, const char *path, const char *body, size_t length, int64_t timeout_ms,
-                                uplink_done_fn done, void *arg)
+struct uplink_call *uplink_post(struct uplink *uplink, const char *path, const char *body, size_t length,
+                                int64_t timeout_ms, uplink_done_fn done, void *arg)
 {
     g_autofree char *url = g_strconcat("http://localhost", path, NULL);
     const char *const headers[] = {uplink->authorization, "Content-Type: application/json", NULL};

@@ -31,7 +31,7 @@ struct worker {
 
     struct uplink_call *poll, *renewal;
     uint64_t renewal_sent_ms;
-    int64_t poll_ms; /* back-off */
+    int64_t poll_ms;  /* back-off */
     bool unreachable; /* said once */
     bool draining, told;
     struct loop_timer *poll_timer, *renew_timer, *heartbeat, *limit, *end;
@@ -109,7 +109,7 @@ static void worker_renewed(void *arg, int status, json_t *body, const GError *er
         log_debug("leases could not be renewed, trying again", "why", error ? error->message : "refused", NULL);
         return;
     }
-    json_object_foreach((json_t *)answers, id, answer) {
+    json_object_foreach ((json_t *)answers, id, answer) {
         struct lease *lease = g_hash_table_lookup(worker->leases, id);
         if (lease)
             lease_renewed(lease, worker->renewal_sent_ms, answer);
@@ -135,7 +135,8 @@ static void worker_renew(void *arg)
 
     if (worker->renewal || worker_count(worker) == 0)
         return;
-    g_autoptr(json_t) request = json_pack("{s:s, s:o}", "worker", worker->id, "leases", worker_confirmed_leases(worker));
+    g_autoptr(json_t) request =
+        json_pack("{s:s, s:o}", "worker", worker->id, "leases", worker_confirmed_leases(worker));
     g_autofree char *body = json_text(request);
     worker->renewal_sent_ms = loop_now_ms(worker->loop);
     worker->renewal =
@@ -179,7 +180,8 @@ static void worker_poll(void *arg)
     g_autoptr(json_t) request = json_pack("{s:s, s:s, s:I}", "runner", worker->runner, "worker", worker->id, "slots",
                                           (json_int_t)(worker->slots - (int64_t)worker_count(worker)));
     g_autofree char *body = json_text(request);
-    worker->poll = uplink_post(worker->uplink, WIRE_LEASE_PATH, body, strlen(body), POLL_TIMEOUT_MS, worker_polled, worker);
+    worker->poll =
+        uplink_post(worker->uplink, WIRE_LEASE_PATH, body, strlen(body), POLL_TIMEOUT_MS, worker_polled, worker);
 }
 
 /* ---- life ---- */
@@ -256,7 +258,8 @@ void worker_free(struct worker *worker)
     g_hash_table_unref(worker->leases);
     uplink_free(worker->uplink);
     ssh_pool_free(worker->ssh);
-    struct loop_timer *timers[] = {worker->poll_timer, worker->renew_timer, worker->limit, worker->end, worker->heartbeat};
+    struct loop_timer *timers[] = {worker->poll_timer, worker->renew_timer, worker->limit, worker->end,
+                                   worker->heartbeat};
     for (size_t i = 0; i < G_N_ELEMENTS(timers); i++)
         loop_timer_free(timers[i]);
     g_free(worker->id);

@@ -1,5 +1,5 @@
-/* worker: one process that executes runs: polls the server for jobs, keeps their leases, up to `slots` at once. One loop for all
- * SSH and timers; one thread per active run for its Lua. */
+/* worker: one process that executes runs: polls the server for jobs, keeps their leases, up to `slots` at once. One
+ * loop for all SSH and timers; one thread per active run for its Lua. */
 #ifndef RUNNER_WORKER_H
 #define RUNNER_WORKER_H
 

@@ -44,10 +44,11 @@ static void fake_served(void *arg, json_t *result, const GError *error)
 {
     struct lua_run *run = arg;
 
-    (void)result;
     g_clear_pointer(&run->op, op_unref);
-    if (!error)
+    if (!error && json_get_integer(result, "code", 0) == 0)
         loop_timer_start(run->turn, 0, 0);
+    else if (!error)
+        fake_end(run, LUA_RESULT_FAILED, "exit", "the exit code is not 0");
     else if (errors_of(error) == ERROR_CANCELLED)
         fake_end(run, LUA_RESULT_CANCELLED, "cancelled", error->message);
     else if (run->hanging)

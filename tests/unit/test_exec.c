@@ -305,6 +305,11 @@ static void react_cancel_twice(struct fixture *fixture)
     exec_cancel(fixture->exec, "stopped");
 }
 
+static void react_deadline(struct fixture *fixture)
+{
+    loop_timer_start(fixture->exec->deadline, 0, 0);
+}
+
 static void react_fence(struct fixture *fixture)
 {
     exec_fence(fixture->exec);
@@ -337,10 +342,12 @@ static const struct stop_row {
      "step_start:a step_end:a:cancelled run_end:cancelled:person"},
     {"cancel in a shell step: running ones stop, others do not start",
      "[{'id':'s','language':'sh','at_once':1,'hosts':'role=web','text':'true'}]", NULL, "host", react_cancel,
-     "step_start:s command:s:h1 host:s:h1:ok step_end:s:cancelled run_end:cancelled:person"},
-    {"the run's time is over", "[{'id':'a','text':'hang'},{'id':'z','always':true,'text':'ok'}]",
-     "{'limits':{'timeout_ms':1000},'elapsed_ms':1000}", NULL, NULL,
-     "step_start:a step_end:a:timed_out step_start:z step_end:z:ok run_end:failed:timed_out"},
+     "step_start:s command:s:h1 host:s:h1:ok command:s:h2 host:s:h2:cancelled step_end:s:cancelled "
+     "run_end:cancelled:person"},
+    {"the run's time is over", "[{'id':'a','text':'hang'},{'id':'z','always':true,'text':'ok'}]", NULL, "step_start",
+     react_deadline, "step_start:a step_end:a:timed_out step_start:z step_end:z:ok run_end:failed:timed_out"},
+    {"the run's time was over before it went on", "[{'id':'a','text':'ok'}]",
+     "{'limits':{'timeout_ms':1000},'elapsed_ms':1000}", NULL, NULL, "step_end:a:not_reached run_end:failed:timed_out"},
     {"a shell step's time is over", "[{'id':'s','language':'sh','timeout_ms':1,'hosts':'name=h1','text':'hang'}]", NULL,
      NULL, NULL, "step_start:s command:s:h1 host:s:h1:timed_out step_end:s:timed_out run_end:failed:timed_out"},
     {"fenced while Lua runs: not a word more", "[{'id':'a','text':'hang'},{'id':'z','always':true,'text':'ok'}]", NULL,
