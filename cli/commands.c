@@ -5,7 +5,6 @@
 const struct cli_command *const cli_commands[] = {
     &cmd_approvals,
     &cmd_coverage,
-    &cmd_hosts,
     &cmd_incidents,
     &cmd_lint,
     &cmd_runbooks,
@@ -15,7 +14,6 @@ const struct cli_command *const cli_commands[] = {
     &cmd_schedules,
     &cmd_sources,
     &cmd_start,
-    &cmd_token,
     &cmd_version,
     NULL,
 };

@@ -11,10 +11,13 @@ struct command_request {
     const char *script;
     size_t script_length;
     const char *shell;
-    bool exit_is_error; /* op ends with ssh_run's result or error. The `host` event says failed for a bad exit unless
-                           `check` is false. */
-    void command_start(struct exec *exec, const struct command_request *request, struct op *op);
-    /* All commands of an exec that goes away: nothing comes after. */
-    void command_abandon_all(struct exec *exec);
+    bool exit_is_error; /* op ends with ERROR_EXIT or ERROR_SIGNAL beside the result of a command that failed */
+    json_t *options;    /* timeout_ms, check, stdin, env, sudo, pty, max_output, cwd; may be NULL */
+};
+
+/* op ends with ssh_run's result or error. The `host` event says `failed` for a bad exit unless `check` is false. */
+void command_start(struct exec *exec, const struct command_request *request, struct op *op);
+/* All commands of an exec that goes away: nothing comes after. */
+void command_abandon_all(struct exec *exec);
 
 #endif
