@@ -103,11 +103,10 @@ static void problem(const struct client *client, int status, const char *body, s
         errors_set(error, number, "%s answered with status %d", client->server, status);
 }
 
-static void unreachable(const struct client *client, GError *cause, GError **error)
+static void unreachable(const struct client *client, const GError *cause, GError **error)
 {
-    if (g_error_matches(cause, HIKESHI_ERROR, ERROR_TIMEOUT) ||
-        g_error_matches(cause, HIKESHI_ERROR, ERROR_UNAVAILABLE))
-        errors_set(error, ERROR_UNAVAILABLE, "cannot reach %s: %s", client->server, cause->message);
+    if (g_error_matches(cause, HIKESHI_ERROR, ERROR_TIMEOUT))
+        errors_set(error, ERROR_UNAVAILABLE, "%s does not answer: %s", client->server, cause->message);
     else
         g_propagate_error(error, g_error_copy(cause));
 }

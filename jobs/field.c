@@ -218,7 +218,9 @@ bool field_read_map(const struct field_reader *reader, const struct yaml_node *m
         const struct yaml_node *key = map->keys[i];
         const struct field *field = field_find(fields, key->text);
         if (field) {
-            fine &= check_enforced(reader, field, key) && field_read_value(reader, field, key, map->items[i], target);
+            /* Read it all the same: its mistakes should be told now, not with the version that enforces it. */
+            bool enforced = check_enforced(reader, field, key);
+            fine &= field_read_value(reader, field, key, map->items[i], target) && enforced;
         } else if (!g_str_has_prefix(key->text, "x-")) {
             field_error(reader, "unknown-key", key, field_suggest(key->text, fields), "unknown key '%s' in %s",
                         key->text, what);

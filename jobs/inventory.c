@@ -116,12 +116,12 @@ static void read_user(const struct field_reader *reader, const struct yaml_node 
         field_error(reader, "bad-value", value, NULL, "'%s' is not a user's name", value->text);
 }
 
-#define SHARED                                                                                                         \
-    {"user", FIELD_READ, .read = read_user},                                                                           \
-        {"port", FIELD_INTEGER, .offset = offsetof(struct host, port), .minimum = 1, .maximum = 65535},                \
-    {                                                                                                                  \
-        "identity", FIELD_READ, .read = read_identity                                                                  \
-    }
+/* clang-format off */
+#define SHARED \
+    {"user", FIELD_READ, .read = read_user}, \
+    {"port", FIELD_INTEGER, .offset = offsetof(struct host, port), .minimum = 1, .maximum = 65535}, \
+    {"identity", FIELD_READ, .read = read_identity}
+/* clang-format on */
 
 static const struct field host_fields[] = {
     SHARED,

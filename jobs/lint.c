@@ -261,6 +261,15 @@ static char *read_file(const char *path, size_t *ret_length, GError **error)
     return NULL;
 }
 
+/* Paths in findings are as people can open them from where they stand. */
+static char *display_path(const char *path)
+{
+    g_autofree char *here = g_get_current_dir();
+    size_t length = strlen(here);
+    bool below = strncmp(path, here, length) == 0 && path[length] == '/';
+    return g_strdup(below ? path + length + 1 : path);
+}
+
 /* Appends findings with the path as the caller knows it. */
 static void take_findings(struct lint *lint, const struct finding_list *from)
 {
@@ -381,7 +390,8 @@ static json_t *read_settings(struct lint *lint, const char *root, const char *na
         return NULL;
     g_autoptr(finding_list) findings = finding_list_new();
     json_t *parsed = parse(name, text, length, findings);
-    lint->display = path;
+    g_autofree char *display = display_path(path);
+    lint->display = display;
     take_findings(lint, findings);
     return parsed;
 }
@@ -391,7 +401,8 @@ static bool note_module(struct lint *lint, const char *path, GError **error)
     g_autofree char *folder = g_build_filename(lint->repository->root, MODULES, NULL);
     char *name = g_strndup(path + strlen(folder) + 1, strlen(path) - strlen(folder) - 1 - strlen(".lua"));
     g_hash_table_add(lint->repository->modules, g_strdelimit(name, "/", '.'));
-    lint->display = path;
+    g_autofree char *display = display_path(path);
+    lint->display = display;
     return lint_module(lint, path, error);
 }
 
@@ -413,15 +424,6 @@ static bool enter_repository(struct lint *lint, const char *path, GError **error
     repository->has_policies = absent || repository->policies;
     g_autofree char *modules = g_build_filename(root, MODULES, NULL);
     return !g_file_test(modules, G_FILE_TEST_IS_DIR) || walk(lint, modules, ".lua", 0, note_module, error);
-}
-
-/* Paths in findings are as people can open them from where they stand. */
-static char *display_path(const char *path)
-{
-    g_autofree char *here = g_get_current_dir();
-    size_t length = strlen(here);
-    bool below = strncmp(path, here, length) == 0 && path[length] == '/';
-    return g_strdup(below ? path + length + 1 : path);
 }
 
 static bool lint_file(struct lint *lint, const char *path, GError **error)

@@ -47,17 +47,27 @@ static void read_lock(const struct field_reader *reader, const struct yaml_node 
                     value->text);
 }
 
+static void read_overflow(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
+                          void *target)
+{
+    static const char *const choices[] = {"drop", "queue", "replace", NULL};
+    static const struct field row = {"overflow", FIELD_STRING, .offset = offsetof(struct limits, overflow),
+                                     .choices = choices};
+    if (field_read_value(reader, &row, key, value, target) && strcmp(value->text, "replace") == 0)
+        field_error(reader, "not-enforced", value, NULL,
+                    "'overflow: replace' is not enforced by this version: write drop or queue");
+}
+
 static const struct field fields[] = {
     {"timeout", FIELD_DURATION, .offset = offsetof(struct limits, timeout_ms), .minimum = 1, .maximum = 7 * DAY_MS},
     {"concurrency", FIELD_INTEGER, .offset = offsetof(struct limits, concurrency), .minimum = 1, .maximum = 10000},
     {"per", FIELD_READ, .read = read_per},
-    {"overflow", FIELD_STRING, .offset = offsetof(struct limits, overflow),
-     .choices = (const char *const[]){"drop", "queue", "replace", NULL}},
+    {"overflow", FIELD_READ, .read = read_overflow},
     {"cooldown", FIELD_DURATION, .offset = offsetof(struct limits, cooldown_ms), .minimum = 0, .maximum = 366 * DAY_MS},
     {"max_runs", FIELD_READ, .read = read_max_runs},
     {"max_hosts", FIELD_INTEGER, .offset = offsetof(struct limits, max_hosts), .minimum = 1, .maximum = 100000},
     {"max_percent", FIELD_INTEGER, .offset = offsetof(struct limits, max_percent), .minimum = 1, .maximum = 100},
-    {"lock", FIELD_READ, .read = read_lock},
+    {"lock", FIELD_READ, .read = read_lock, .refused = "other runbooks would run beside it"},
     {"breaker", FIELD_INTEGER, .offset = offsetof(struct limits, breaker), .minimum = 1, .maximum = 1000},
     {NULL},
 };

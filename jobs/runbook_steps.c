@@ -128,7 +128,7 @@ static const struct field fields[] = {
     {"when", FIELD_STRING, .offset = offsetof(struct step, when)},
     {"effect", FIELD_READ, .read = read_effect},
     {"approve", FIELD_STRING, .offset = offsetof(struct step, approve)},
-    {"asks", FIELD_READ, .read = read_asks},
+    {"asks", FIELD_READ, .read = read_asks, .refused = "approvers are not asked for values"},
     {"shows", FIELD_READ, .read = read_shows},
     {"hosts", FIELD_READ, .read = read_hosts},
     {"on_error", FIELD_READ, .read = read_on_error},

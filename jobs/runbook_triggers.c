@@ -165,12 +165,12 @@ static void read_params(const struct field_reader *reader, const struct yaml_nod
     trigger->params = value->kind == YAML_MAP ? yaml_to_json(value) : json_object();
 }
 
-#define COMMON                                                                                                         \
-    {"kind", .kind = FIELD_IGNORE}, {"id", FIELD_STRING, .offset = offsetof(struct trigger, id)},                      \
-    {                                                                                                                  \
-        "allow", FIELD_JSON, .offset = offsetof(struct trigger, allow),                                                \
-                             .refused = "who may start it is decided by the role of the token"                         \
-    }
+/* clang-format off */
+#define COMMON \
+    {"kind", .kind = FIELD_IGNORE}, \
+    {"id", FIELD_STRING, .offset = offsetof(struct trigger, id)}, \
+    {"allow", FIELD_JSON, .offset = offsetof(struct trigger, allow), .refused = "the role of the token decides who may start it"}
+/* clang-format on */
 
 static const struct field incident_fields[] = {
     COMMON,
@@ -179,8 +179,8 @@ static const struct field incident_fields[] = {
     {"start", FIELD_READ, .read = read_start},
     {"on_resolve", FIELD_READ, .read = read_on_resolve},
     {"hours", FIELD_STRING, .offset = offsetof(struct trigger, hours),
-     .choices = (const char *const[]){"in", "out", NULL}},
-    {"resolve", FIELD_READ, .read = read_resolve},
+     .choices = (const char *const[]){"in", "out", NULL}, .refused = "it would start at any hour"},
+    {"resolve", FIELD_READ, .read = read_resolve, .not_enforced = "a run resolves no incident"},
     {NULL},
 };
 
@@ -192,7 +192,7 @@ static const struct field schedule_fields[] = {
     {"catch_up", FIELD_STRING, .offset = offsetof(struct trigger, catch_up),
      .choices = (const char *const[]){"skip", "once", "all", NULL}},
     {"jitter", FIELD_DURATION, .offset = offsetof(struct trigger, jitter_ms), .minimum = 0, .maximum = DAY_MS},
-    {"blackout", FIELD_JSON, .offset = offsetof(struct trigger, blackout)},
+    {"blackout", FIELD_JSON, .offset = offsetof(struct trigger, blackout), .refused = "it would fire inside"},
     {NULL},
 };
 
@@ -234,6 +234,9 @@ static void read_trigger(const struct field_reader *reader, const struct yaml_no
     trigger->line = map->line;
     g_autofree char *what = g_strdup_printf("a trigger of kind %s", trigger_kind_names[kind]);
     field_read_map(reader, map, what, fields_of_kind[kind], trigger);
+    if (kind == TRIGGER_LINK)
+        finding_add(reader->findings, "not-enforced", FINDING_WARNING, reader->file, map->line, map->column, NULL,
+                    "'kind: link' is not enforced by this version: no link starts it");
     guint number = 1;
     for (guint i = 0; i < runbook->triggers->len; i++)
         number += ((struct trigger *)runbook->triggers->pdata[i])->kind == kind;
