@@ -75,7 +75,7 @@ static const char *const wanted[] = {
     "runbooks/bad.md:11:1: error: there is no param 'hots' (did you mean 'host'?) [unknown-name]",
     "runbooks/bad.md:12:1: error: there is no module 'net.dnz' in hikeshi/lib [unknown-name]",
     "runbooks/bad.md:15:1: error: unexpected symbol near 'then' [lua-syntax]",
-    "runbooks/good.md:1:1: error: the id 'old' belongs to runbooks/bad.md already [duplicate]",
+    "runbooks/good.md:1:1: error: the id 'old' belongs to /runbooks/bad.md already [duplicate]",
 };
 
 static void write_file(const char *folder, const char *path, const char *text)
