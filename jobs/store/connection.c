@@ -84,6 +84,27 @@ bool connection_run(struct store_tx *tx, const char *sql, GError **error)
     return false;
 }
 
+bool connection_control(struct store_tx *tx, enum control control, GError **error)
+{
+    static const char *const texts[CONTROL_COUNT] = {
+        [CONTROL_BEGIN] = "BEGIN IMMEDIATE",
+        [CONTROL_SAVEPOINT] = "SAVEPOINT job",
+        [CONTROL_ROLLBACK_TO] = "ROLLBACK TO job",
+        [CONTROL_RELEASE] = "RELEASE job",
+        [CONTROL_COMMIT] = "COMMIT",
+    };
+    sqlite3_stmt **statement = &tx->controls[control];
+    int code = SQLITE_OK;
+    if (!*statement)
+        code = sqlite3_prepare_v3(tx->db, texts[control], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(*statement);
+    if (code != SQLITE_DONE)
+        connection_set_error(tx, code, "run", texts[control], error);
+    sqlite3_reset(*statement);
+    return code == SQLITE_DONE;
+}
+
 bool connection_in_transaction(const struct store_tx *tx)
 {
     return !sqlite3_get_autocommit(tx->db);
@@ -98,9 +119,16 @@ void connection_rollback(struct store_tx *tx)
 /* synchronous=FULL: a commit is on disk before its done. The caches are small on purpose: the system's page cache is
  * the big one. journal_size_limit gives a log that once grew back to the disk. */
 static const char *const write_pragmas[] = {
-    "PRAGMA journal_mode=WAL",        "PRAGMA synchronous=FULL",  "PRAGMA cache_size=-2000",
-    "PRAGMA wal_autocheckpoint=4000", "PRAGMA foreign_keys=ON",   "PRAGMA journal_size_limit=67108864",
-    "PRAGMA trusted_schema=OFF",      "PRAGMA temp_store=MEMORY", NULL,
+    "PRAGMA page_size=8192",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA cache_size=-2000",
+    "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA journal_size_limit=67108864",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA temp_store=MEMORY",
+    NULL,
 };
 static const char *const read_pragmas[] = {
     "PRAGMA cache_size=-1000",
@@ -109,8 +137,19 @@ static const char *const read_pragmas[] = {
     NULL,
 };
 
+/* Statistics of SQLite's own allocator take a process-wide lock for each allocation, and nobody reads them. */
+static void configure_library(void)
+{
+    static gsize done;
+    if (g_once_init_enter(&done)) {
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        g_once_init_leave(&done, 1);
+    }
+}
+
 struct store_tx *connection_open(const char *path, enum connection_mode mode, GError **error)
 {
+    configure_library();
     if (mode == CONNECTION_WRITE && !create_private(path, error))
         return NULL;
     struct store_tx *tx = g_new0(struct store_tx, 1);
@@ -139,6 +178,8 @@ void connection_close(struct store_tx *tx)
         return;
     for (size_t i = 0; i < SQL_COUNT; i++)
         sqlite3_finalize(tx->statements[i]);
+    for (size_t i = 0; i < CONTROL_COUNT; i++)
+        sqlite3_finalize(tx->controls[i]);
     sqlite3_close(tx->db);
     g_free(tx);
 }

@@ -7,9 +7,13 @@
 #include "jobs/store/store.h"
 #include <sqlite3.h>
 
+/* The statements around jobs, prepared too: they run for each of them. */
+enum control { CONTROL_BEGIN, CONTROL_SAVEPOINT, CONTROL_ROLLBACK_TO, CONTROL_RELEASE, CONTROL_COMMIT, CONTROL_COUNT };
+
 struct store_tx {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT + 1]; /* prepared at start by the writer, on first use by readers */
+    sqlite3_stmt *controls[CONTROL_COUNT];   /* prepared on first use */
     bool lost;                               /* the transaction is gone: refuse every further statement of this job */
     gint64 deadline_us;                      /* g_get_monotonic_time() at which a read is interrupted; 0 = none */
 };
@@ -32,7 +36,8 @@ bool connection_prepare_all(struct store_tx *tx, GError **error);
 sqlite3_stmt *connection_statement(struct store_tx *tx, enum store_sql sql, GError **error);
 const char *connection_statement_name(enum store_sql sql);
 
-/* Runs constant SQL without parameters: BEGIN, SAVEPOINT, pragmas. */
+bool connection_control(struct store_tx *tx, enum control control, GError **error);
+/* Runs constant SQL without parameters: pragmas. */
 bool connection_run(struct store_tx *tx, const char *sql, GError **error);
 /* True while a transaction is open. After any error the only truth about whether it still is (a full disk ends it). */
 bool connection_in_transaction(const struct store_tx *tx);

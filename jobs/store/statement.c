@@ -8,7 +8,8 @@ static int bind_scalar(sqlite3_stmt *statement, int index, const json_t *value)
 {
     switch (value ? json_typeof(value) : JSON_NULL) {
     case JSON_STRING:
-        return sqlite3_bind_text(statement, index, json_string_value(value), (int)json_string_length(value), SQLITE_STATIC);
+        return sqlite3_bind_text(statement, index, json_string_value(value), (int)json_string_length(value),
+                                 SQLITE_STATIC);
     case JSON_INTEGER:
         return sqlite3_bind_int64(statement, index, json_integer_value(value));
     case JSON_REAL:

@@ -11,12 +11,16 @@
 
 /* More than this waiting means that the disk does not keep up: refuse while the sender can still try again. */
 #define MAX_WAITING 10000
-/* Ceilings of one transaction: jobs, jobs in the background (one when senders wait for its commit), and time, so that
- * nobody's commit waits for long. */
+/* Ceilings of one transaction: jobs, jobs in the background, and time, so that nobody's commit waits for long. */
 #define MAX_GROUP            512
 #define MAX_GROUP_BACKGROUND 16
 #define MAX_GROUP_US         20000
 #define READ_LIMIT_MS        5000
+/* A group with so many deliveries means that senders wait in line: what can wait then rests for a while after it, but
+ * for one job in every so many groups. */
+#define BUSY_INTAKE   8
+#define BUSY_REST_US  5000
+#define BUSY_PATIENCE 8
 
 #define PRIORITIES (STORE_BACKGROUND + 1)
 
@@ -30,7 +34,9 @@ struct store {
     GCond wake_writer, wake_reader;
     GQueue writes[PRIORITIES], reads;
     unsigned waiting_writes, waiting_reads;
-    bool stopping;
+    bool stopping, writer_sleeps;
+    gint64 rest_until_us; /* background jobs rest; the store thread's own */
+    int rested;           /* groups since a background job ran, while they rest; the store thread's own */
     int64_t read_limit_ms;
     int64_t committed, transactions, retries, refused;
 };
@@ -81,9 +87,9 @@ static bool run_job(struct store_tx *tx, struct store_job *job)
 static bool run_single(struct store_tx *tx, struct store_job *job)
 {
     tx->lost = false;
-    if (!connection_run(tx, "BEGIN IMMEDIATE", &job->error))
+    if (!connection_control(tx, CONTROL_BEGIN, &job->error))
         return false;
-    bool ok = run_job(tx, job) && connection_run(tx, "COMMIT", &job->error);
+    bool ok = run_job(tx, job) && connection_control(tx, CONTROL_COMMIT, &job->error);
     connection_rollback(tx);
     tx->lost = false;
     return ok;
@@ -97,39 +103,75 @@ struct group {
     gint64 started_us;
 };
 
-/* The next job, intake first. Waits for one when the group is empty; NULL when the group should commit (or stop). */
+static bool background_may_run(const struct store *store, const struct group *group)
+{
+    if (g_get_monotonic_time() < store->rest_until_us)
+        return group->background == 0 && store->rested >= BUSY_PATIENCE;
+    return group->background < (group->intake ? 1 : MAX_GROUP_BACKGROUND);
+}
+
+/* The first job that may run now, intake first; NULL when there is none. With the lock held. */
+static struct store_job *pop_write(struct store *store, struct group *group)
+{
+    for (int i = 0; i < PRIORITIES; i++) {
+        if (i == STORE_BACKGROUND && !store->stopping && !background_may_run(store, group))
+            break;
+        struct store_job *job = g_queue_pop_head(&store->writes[i]);
+        if (!job)
+            continue;
+        store->waiting_writes--;
+        group->background += i == STORE_BACKGROUND;
+        group->intake += i == STORE_INTAKE;
+        return job;
+    }
+    return NULL;
+}
+
+/* Sleeps until there may be a job. With the lock held. */
+static void wait_for_write(struct store *store)
+{
+    store->writer_sleeps = true;
+    if (store->waiting_writes) /* only some that rest */
+        g_cond_wait_until(&store->wake_writer, &store->mutex, store->rest_until_us);
+    else
+        g_cond_wait(&store->wake_writer, &store->mutex);
+    store->writer_sleeps = false;
+}
+
+/* The next job. Waits for one when the group is empty; NULL when the group should commit (or stop). */
 static struct store_job *next_write(struct store *store, struct group *group)
 {
     struct store_job *job = NULL;
     g_mutex_lock(&store->mutex);
-    while (!group->count && !store->waiting_writes && !store->stopping)
-        g_cond_wait(&store->wake_writer, &store->mutex);
-    bool room =
-        group->count < MAX_GROUP && (!group->count || g_get_monotonic_time() - group->started_us < MAX_GROUP_US);
-    for (int i = 0; room && i < PRIORITIES && !job; i++) {
-        if (i == STORE_BACKGROUND && group->background >= (group->intake ? 1 : MAX_GROUP_BACKGROUND))
-            break;
-        job = g_queue_pop_head(&store->writes[i]);
-        group->background += job && i == STORE_BACKGROUND;
-        group->intake += job && i == STORE_INTAKE;
+    if (!group->count) {
+        while (!(job = pop_write(store, group)) && !(store->stopping && !store->waiting_writes))
+            wait_for_write(store);
+    } else if (group->count < MAX_GROUP && g_get_monotonic_time() - group->started_us < MAX_GROUP_US) {
+        job = pop_write(store, group);
     }
-    if (job)
-        store->waiting_writes--;
     g_mutex_unlock(&store->mutex);
     return job;
+}
+
+/* After a group: does what can wait have to rest? */
+static void note_load(struct store *store, const struct group *group)
+{
+    store->rested = group->background ? 0 : store->rested + 1;
+    if (group->intake >= BUSY_INTAKE)
+        store->rest_until_us = g_get_monotonic_time() + BUSY_REST_US;
 }
 
 /* Runs one job inside a savepoint. False when the whole transaction is gone. */
 static bool run_in_group(struct store_tx *tx, struct store_job *job)
 {
-    if (!connection_run(tx, "SAVEPOINT job", &job->error))
+    if (!connection_control(tx, CONTROL_SAVEPOINT, &job->error))
         return connection_in_transaction(tx);
     bool ok = run_job(tx, job);
     if (!connection_in_transaction(tx))
         return false;
-    if (!ok && !connection_run(tx, "ROLLBACK TO job", NULL))
+    if (!ok && !connection_control(tx, CONTROL_ROLLBACK_TO, NULL))
         return false;
-    return connection_run(tx, "RELEASE job", job->error ? NULL : &job->error);
+    return connection_control(tx, CONTROL_RELEASE, job->error ? NULL : &job->error);
 }
 
 static void retry_singly(struct store *store, struct group *group)
@@ -151,16 +193,17 @@ static bool write_group(struct store *store, struct group *group)
         return false;
     group->started_us = g_get_monotonic_time();
     tx->lost = false;
-    bool alive = connection_run(tx, "BEGIN IMMEDIATE", NULL);
+    bool alive = connection_control(tx, CONTROL_BEGIN, NULL);
     do {
         group->jobs[group->count++] = job;
         if (alive)
             alive = run_in_group(tx, job);
     } while (alive && (job = next_write(store, group)));
-    bool kept = alive && connection_run(tx, "COMMIT", NULL);
+    bool kept = alive && connection_control(tx, CONTROL_COMMIT, NULL);
     if (!kept)
         retry_singly(store, group);
 
+    note_load(store, group);
     int64_t committed = 0;
     for (size_t i = 0; i < group->count; i++)
         committed += !group->jobs[i]->error;
@@ -238,7 +281,7 @@ static void enqueue(struct store *store, GQueue *queue, unsigned *waiting, GCond
         store->refused++;
     } else {
         g_queue_push_tail(queue, job);
-        if (++*waiting == 1)
+        if (++*waiting == 1 || (wake == &store->wake_writer && store->writer_sleeps))
             g_cond_signal(wake);
     }
     g_mutex_unlock(&store->mutex);
