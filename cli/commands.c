@@ -6,6 +6,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_approvals,
     &cmd_coverage,
     &cmd_incidents,
+    &cmd_git_fetch,
     &cmd_lint,
     &cmd_runbooks,
     &cmd_runner,

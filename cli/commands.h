@@ -8,6 +8,7 @@ extern const struct cli_command cmd_approvals;
 extern const struct cli_command cmd_coverage;
 extern const struct cli_command cmd_hosts;
 extern const struct cli_command cmd_incidents;
+extern const struct cli_command cmd_git_fetch;
 extern const struct cli_command cmd_lint;
 extern const struct cli_command cmd_runbooks;
 extern const struct cli_command cmd_runner;

@@ -15,6 +15,14 @@
 #define LIMIT_SSE_CLIENTS 500
 /* A markdown file read by people. Larger blobs in the repository are reported and left alone. */
 #define LIMIT_RUNBOOK_BYTES (1024 * 1024)
+/* What is read of one commit. Far above any repository of runbooks; a tree of symlinked or generated files stays bounded. */
+#define LIMIT_CATALOG_FILES 50000
+#define LIMIT_CATALOG_FOLDER_DEPTH 32
+#define LIMIT_CATALOG_PATH_BYTES 4096
+/* How far back in the history the last good version of a broken file is looked for after a start. */
+#define LIMIT_CATALOG_HISTORY_COMMITS 500
+/* The request to a fetching child: paths, a URL, references. Below a pipe's buffer, so that writing it never waits. */
+#define LIMIT_FETCH_REQUEST_BYTES (32 * 1024)
 #define LIMIT_RUNBOOK_STEPS 200
 #define LIMIT_MODULE_BYTES (1024 * 1024)
 /* YAML: enough for any manifest; an alias expansion counts each node it produces (billion laughs). */
