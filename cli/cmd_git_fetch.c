@@ -5,7 +5,7 @@
 static int git_fetch(struct cli_call *call)
 {
     (void)call;
-    return catalog_fetch_main();
+    catalog_fetch_main();
 }
 
 const struct cli_command cmd_git_fetch = {

@@ -49,8 +49,8 @@ bool catalog_push(struct catalog *catalog, const char *repository, const char *s
  * repository is "local", commit NULL. */
 struct catalog_set *catalog_read_folder(const char *folder, const char *runbooks_path, GError **error);
 
-/* The child's main (`hikeshi git-fetch`): reads its request as JSON on stdin, which hides it from ps, fetches into the
- * bare mirror and returns 0, or prints one error line on stdout and returns 1. */
-int catalog_fetch_main(void);
+/* The child's main (`hikeshi git-fetch`): reads its request as JSON on stdin, which hides it from ps, fetches into the bare
+ * mirror and exits 0, or prints one error line on stdout and exits 1. */
+void catalog_fetch_main(void) G_GNUC_NORETURN;
 
 #endif

@@ -80,8 +80,8 @@ static bool is_below(const char *path, const char *folder)
 /* Folders that tools keep for themselves (.git, .github) hold no runbooks. */
 static bool is_hidden(const char *path)
 {
-    const char *name = strrchr(path, '/');
-    return (name != NULL ? name + 1 : path)[0] == '.';
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    return name[0] == '.' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0; /* those two are to be reported */
 }
 
 /* Whether something that matters could be in this folder. */

@@ -41,11 +41,12 @@ static bool is_scp_form(const char *url)
 
 static bool take_scp(const char *url, struct catalog_url *ret)
 {
-    g_autofree char *authority = g_strndup(url, strcspn(url, ":"));
+    const char *path = strchr(url, ':') + 1;
+    g_autofree char *authority = g_strndup(url, (size_t)(path - 1 - url));
     const char *host = after_user(authority);
     ret->host = g_strdup(host);
     ret->port = 22;
-    return *host != '\0' && *host != '-';
+    return *host != '\0' && *host != '-' && *path != '\0' && *path != ':'; /* "ext::" is Git's door to programs */
 }
 
 static bool is_this_machine(const char *host)
