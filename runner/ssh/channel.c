@@ -193,13 +193,13 @@ static bool step_closing(struct ssh_channel *channel)
         return false;
     channel->ssh2 = NULL;
     channel->state = GONE;
-    ssh_session_release_token(channel->session, channel);
     return true;
 }
 
+/* The session collects it, and with it the token. */
 static bool step_gone(struct ssh_channel *channel)
 {
-    ssh_session_release_token(channel->session, channel);
+    (void)channel;
     return false;
 }
 

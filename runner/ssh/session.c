@@ -84,6 +84,7 @@ static void remove_gone(struct ssh_session *session)
         if (!ssh_channel_gone(channel))
             continue;
         g_ptr_array_remove_index(session->channels, i);
+        ssh_session_release_token(session, channel);
         ssh_channel_free(channel);
         removed = true;
     }
