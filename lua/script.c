@@ -129,7 +129,7 @@ static json_t *describe(struct script *script, struct task *failed)
     lua_xmove(failed->L, L, 1);
     struct task *task = task_new(script, L, 1, NULL);
     script->memory.limit += DESCRIBE_BYTES; /* the failed task still holds all it had */
-    bool done = task_run_until_ended(script, task) && task->status == LUA_OK;
+    bool done = task_run_alone(script, task) && task->status == LUA_OK;
     script->memory.limit -= DESCRIBE_BYTES;
     task_free(script, task);
 
@@ -163,16 +163,19 @@ static void enter_grace(struct script *script)
  * host. */
 static void unwind(struct script *script)
 {
-    task_free_all(script);
-    lua_gc(script->L, LUA_GCCOLLECT);
+    script->unwinding = true;
     if (script->calls > 0)
         tell_loop(script, MAIL_STOP_CALLS);
     while (script->calls > 0) {
         if (interrupt_pending(&script->interrupt))
             enter_grace(script);
         if (!task_receive(script))
-            return;
+            break;
     }
+    script->unwinding = false;
+    task_free_all(script);
+    if (script->memory.refused)
+        lua_gc(script->L, LUA_GCCOLLECT); /* room for the defer functions */
 }
 
 static void set_ended_by_script(struct script *script)
@@ -200,7 +203,8 @@ static void set_interrupted(struct script *script, const struct task *task)
 static void add_stop_message(struct script *script)
 {
     json_t *error = outcome(script)->error;
-    if (!error || !script->stop_message || succeeded(script))
+    enum lua_result result = outcome(script)->result;
+    if (!script->stop_message || (result != LUA_RESULT_CANCELLED && result != LUA_RESULT_TIMED_OUT))
         return;
     char *text = g_strdup_printf("%s: %s", json_get_string(error, "message", ""), script->stop_message);
     json_object_set_new(error, "message", json_text_value(text, strlen(text)));

@@ -31,6 +31,7 @@ struct script {
 
     enum lua_result ending; /* what finish() or skip() asked for, with interrupt.ending */
     char *ending_message;
+    bool unwinding;     /* no task runs any more; what still comes are the ends of their calls */
     bool deferring;     /* the defer functions run now */
     unsigned defers;    /* how many are registered, in the registry's list */
     json_t *kept;       /* `data` as of the start or the last checkpoint */

@@ -92,6 +92,19 @@ bool task_run_until_ended(struct script *script, struct task *task)
     return true;
 }
 
+bool task_run_alone(struct script *script, struct task *task)
+{
+    while (task->state != TASK_ENDED) {
+        if (interrupt_pending(&script->interrupt))
+            return false;
+        if (g_queue_remove(&script->ready, task))
+            resume(script, task);
+        else if (!task_receive(script))
+            return false;
+    }
+    return true;
+}
+
 /* Keeps what a stopped command says of its end ("…; stopped on db-1"): the outcome repeats it. */
 static void note_stop(struct script *script, const struct task *task, const GError *error)
 {
@@ -106,10 +119,12 @@ static void deliver(struct script *script, struct mail *mail)
 {
     script->calls--;
     struct task *task = g_hash_table_lookup(script->tasks, &mail->task);
-    if (!task || task->generation != mail->generation || task->state != TASK_CALLING)
+    if (!task || task->generation != mail->generation)
         return;
-    if (mail->error && interrupt_pending(&script->interrupt))
+    if (mail->error && (script->unwinding || interrupt_pending(&script->interrupt)))
         note_stop(script, task, mail->error);
+    if (task->state != TASK_CALLING)
+        return;
     task->result = g_steal_pointer(&mail->value);
     task->error = g_steal_pointer(&mail->error);
     task->state = TASK_READY;

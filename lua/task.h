@@ -33,6 +33,8 @@ void task_free_all(struct script *script);
 
 /* Runs every ready task until `task` has ended; false when the script is interrupted before. */
 bool task_run_until_ended(struct script *script, struct task *task);
+/* The same without running any other task. */
+bool task_run_alone(struct script *script, struct task *task);
 /* Waits for one mail of the loop; false when nothing will come any more. */
 bool task_receive(struct script *script);
 
