@@ -65,10 +65,8 @@ static void test_time_out_in_service(void **state)
     (void)state;
     struct fixture f;
     fixture_open(&f, 0);
-    struct lua_step step = fixture_step("defer(function() log('cleaned') end)\nssh('db-1'):run{'hang'}");
-    step.timeout_ms = 10;
-    fixture_start(&f, &step);
-    fixture_wait(&f);
+    f.interrupt_code = ERROR_TIMEOUT;
+    run_and_cancel(&f, "defer(function() log('cleaned') end)\nssh('db-1'):run{'hang'}", 1);
     assert_int_equal(f.result, LUA_RESULT_TIMED_OUT);
     assert_string_equal(f.code, "timeout");
     assert_non_null(strstr(f.error, "stopped on db-1"));
@@ -114,14 +112,11 @@ static void test_cancel_while_deferring(void **state)
     fixture_close(&f);
 }
 
-/* A service that does not end when it is cancelled. */
-static void stubborn_service(void *arg, const char *name, json_t *args, struct op *op)
-{
-    struct op **slot = arg;
-    (void)name, (void)args;
-    *slot = op_ref(op);
-    op_on_cancel(op, NULL, NULL);
-}
+/* A service that does not end when it is cancelled, which it is at once. */
+struct deaf {
+    struct lua_run *run;
+    struct op *op;
+};
 
 static void ignore_cancel(void *arg, int code)
 {
@@ -130,26 +125,29 @@ static void ignore_cancel(void *arg, int code)
 
 static void deaf_service(void *arg, const char *name, json_t *args, struct op *op)
 {
-    stubborn_service(arg, name, args, op);
+    struct deaf *deaf = arg;
+    (void)name, (void)args;
+    deaf->op = op_ref(op);
     op_on_cancel(op, ignore_cancel, NULL);
+    lua_run_interrupt(deaf->run, ERROR_TIMEOUT);
 }
 
 static void test_late_answer_is_dropped(void **state)
 {
     (void)state;
     struct fixture f;
-    struct op *op = NULL;
+    struct deaf deaf = {0};
     fixture_open(&f, 0);
     lua_run_free(f.run);
-    f.run = lua_run_new(&(struct lua_run_options){.loop = f.loop, .service = deaf_service, .service_arg = &op}, NULL);
+    deaf.run = f.run =
+        lua_run_new(&(struct lua_run_options){.loop = f.loop, .service = deaf_service, .service_arg = &deaf}, NULL);
     struct lua_step step = fixture_step("sleep(1)");
-    step.timeout_ms = 10;
     step.grace_ms = 10;
     fixture_start(&f, &step);
     fixture_wait(&f);
     assert_int_equal(f.result, LUA_RESULT_TIMED_OUT);
-    op_done(op, json_null(), NULL); /* nobody waits any more */
-    op_unref(op);
+    op_done(deaf.op, json_null(), NULL); /* nobody waits any more */
+    op_unref(deaf.op);
     fixture_run(&f, "data.x = 1");
     assert_int_equal(f.result, LUA_RESULT_OK);
     fixture_close(&f);
