@@ -9,6 +9,7 @@
 #include "jobs/feed.h"
 #include "jobs/jobs_status.h"
 #include "jobs/outbox.h"
+#include "jobs/retention.h"
 #include "jobs/run.h"
 #include "jobs/schedule.h"
 #include "jobs/token.h"
@@ -37,7 +38,8 @@ static bool build(struct jobs *jobs, GError **error)
            (jobs->tokens = token_service_new(jobs, error)) && (jobs->outbox = outbox_service_new(jobs, error)) &&
            (jobs->runs = run_service_new(jobs, error)) && (jobs->approvals = approval_service_new(jobs, error)) &&
            (jobs->deliveries = delivery_service_new(jobs, error)) &&
-           (jobs->schedules = schedule_service_new(jobs, error)) && (jobs->status = jobs_status_new(jobs, error));
+           (jobs->schedules = schedule_service_new(jobs, error)) && (jobs->status = jobs_status_new(jobs, error)) &&
+           (jobs->retention = retention_service_new(jobs));
 }
 
 struct jobs *jobs_new(struct loop *loop, struct config *config, GError **error)
@@ -78,6 +80,7 @@ void jobs_free(struct jobs *jobs)
     jobs->draining = true;
     if (jobs->store)
         store_close(jobs->store);
+    retention_service_free(jobs->retention);
     jobs_status_free(jobs->status);
     schedule_service_free(jobs->schedules);
     delivery_service_free(jobs->deliveries);

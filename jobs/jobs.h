@@ -41,6 +41,7 @@ struct jobs {
     struct approval_service *approvals;
     struct schedule_service *schedules;
     struct outbox_service *outbox;
+    struct retention_service *retention;
     struct token_service *tokens;
     struct jobs_status *status;
     char *admin_token; /* set on the very first start only: serve prints it once and calls jobs_forget_admin_token() */
