@@ -10,6 +10,7 @@ extern const struct cli_command cmd_hosts;
 extern const struct cli_command cmd_incidents;
 extern const struct cli_command cmd_git_fetch;
 extern const struct cli_command cmd_lint;
+extern const struct cli_command cmd_run;
 extern const struct cli_command cmd_runbooks;
 extern const struct cli_command cmd_runner;
 extern const struct cli_command cmd_runner_worker;

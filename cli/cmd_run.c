@@ -1,0 +1,268 @@
+/* hikeshi run: one runbook file, here and now, without a server: the way to write a runbook. */
+#include "cli/commands.h"
+#include "cli/print.h"
+#include "cli/run_local.h"
+#include "cli/run_plan.h"
+#include "cli/terminal.h"
+#include "core/clock.h"
+#include "core/config.h"
+#include "core/crypto.h"
+#include "core/errors.h"
+#include "jobs/catalog.h"
+#include "jobs/job.h"
+#include "runner/settings.h"
+#include <stdio.h>
+
+#define EVENT_FILE_BYTES (4 * 1024 * 1024)
+
+/* --- the file and its repository ------------------------------------------------------------------------------------
+ */
+
+struct place {
+    char *root;   /* of the repository: the nearest folder above with .git or hikeshi/, else the file's own */
+    char *folder; /* of the file, relative to root; "." */
+    char *path;   /* the file, relative to root */
+};
+
+static void place_clear(struct place *place)
+{
+    g_free(place->root);
+    g_free(place->folder);
+    g_free(place->path);
+}
+
+static bool is_root(const char *folder)
+{
+    g_autofree char *git = g_build_filename(folder, ".git", NULL), *own = g_build_filename(folder, "hikeshi", NULL);
+    return g_file_test(git, G_FILE_TEST_EXISTS) || g_file_test(own, G_FILE_TEST_IS_DIR);
+}
+
+static bool place_find(const char *file, struct place *ret, GError **error)
+{
+    g_autofree char *full = g_canonicalize_filename(file, NULL), *own = g_path_get_dirname(full);
+    if (!g_file_test(full, G_FILE_TEST_IS_REGULAR)) {
+        errors_set(error, ERROR_USAGE, "there is no file '%s'", file);
+        return false;
+    }
+    g_autofree char *root = g_strdup(own);
+    while (!is_root(root) && strcmp(root, "/") != 0) {
+        char *up = g_path_get_dirname(root);
+        g_free(root);
+        root = up;
+    }
+    if (!is_root(root)) {
+        g_free(root);
+        root = g_strdup(own);
+    }
+    size_t skip = strlen(root) + (strcmp(root, "/") != 0);
+    ret->path = g_strdup(full + skip);
+    ret->folder = g_path_get_dirname(ret->path);
+    ret->root = g_steal_pointer(&root);
+    return true;
+}
+
+/* What is wrong with the file; warnings too. Returns how many are errors. */
+static size_t print_findings(const struct catalog_set *set, const char *path)
+{
+    size_t errors = 0;
+    for (size_t i = 0; i < finding_count(set->findings); i++) {
+        const struct finding *finding = finding_at(set->findings, i);
+        bool shared = g_str_has_suffix(finding->file, ".yaml");
+        if (g_strcmp0(finding->file, path) != 0 && !shared)
+            continue;
+        g_autofree char *text = finding_to_text(finding), *line = terminal_clean_line(text);
+        fprintf(stderr, "%s\n", line);
+        errors += finding->level == FINDING_ERROR;
+    }
+    return errors;
+}
+
+static const struct runbook *find_runbook(const struct catalog_set *set, const char *path)
+{
+    for (guint i = 0; i < set->runbooks->len; i++) {
+        const struct runbook *runbook = set->runbooks->pdata[i];
+        if (strcmp(runbook->path, path) == 0)
+            return runbook;
+    }
+    return NULL;
+}
+
+static const struct runbook *load_runbook(const struct place *place, struct catalog_set **ret_set, GError **error)
+{
+    *ret_set = catalog_read_folder(place->root, place->folder, error);
+    if (*ret_set == NULL)
+        return NULL;
+    const struct runbook *runbook = find_runbook(*ret_set, place->path);
+    if (print_findings(*ret_set, place->path) > 0)
+        errors_set(error, ERROR_PARSE, "'%s' was not run", place->path);
+    else if (runbook == NULL || runbook->document)
+        errors_set(error, ERROR_INVALID, "'%s' has no steps: it is a document", place->path);
+    else
+        return runbook;
+    return NULL;
+}
+
+/* --- the job --------------------------------------------------------------------------------------------------------
+ */
+
+/* --alert FILE.json, --incident FILE.json: what a trigger would have given the run. Null without. */
+static json_t *read_event(const struct cli_call *call, const char *option, GError **error)
+{
+    const char *path = cli_value(call, option);
+    g_autofree char *text = NULL;
+    gsize length;
+    if (path == NULL)
+        return json_null();
+    if (!g_file_get_contents(path, &text, &length, NULL) || length > EVENT_FILE_BYTES) {
+        errors_set(error, ERROR_USAGE, "--%s: '%s' cannot be read, or is over %d MiB", option, path,
+                   EVENT_FILE_BYTES / 1024 / 1024);
+        return NULL;
+    }
+    json_t *value = json_parse(text, length, path, error);
+    if (value != NULL && !json_is_object(value)) {
+        errors_set(error, ERROR_USAGE, "--%s: '%s' holds no JSON object", option, path);
+        g_clear_pointer(&value, json_decref);
+    }
+    return value;
+}
+
+static json_t *read_context(const struct cli_call *call, GError **error)
+{
+    g_autoptr(json_t) alert = read_event(call, "alert", error);
+    g_autoptr(json_t) incident = alert ? read_event(call, "incident", error) : NULL;
+    return incident ? json_pack("{s:O, s:O}", "incident", incident, "alert", alert) : NULL;
+}
+
+static json_t *make_job(const struct cli_call *call, const struct runbook *runbook, const struct catalog_set *set,
+                        const struct config *config, GError **error)
+{
+    g_autoptr(json_t) given = cli_params(call, error);
+    g_autoptr(json_t) context = given ? read_context(call, error) : NULL;
+    g_autoptr(json_t) params =
+        context ? runbook_bind_params(runbook, given, context, set->inventory, NULL, error) : NULL;
+    if (params == NULL)
+        return NULL;
+    g_autofree char *id = crypto_id("run");
+    g_autoptr(json_t) run =
+        json_pack("{s:s, s:i, s:i, s:O, s:O, s:O, s:{}, s:{s:s, s:n}, s:{s:s, s:s}, s:{}}", "id", id, "attempt", 1,
+                  "elapsed_ms", 0, "params", params, "incident", json_object_get(context, "incident"), "alert",
+                  json_object_get(context, "alert"), "data", "trigger", "kind", "manual", "id", "requested_by", "kind",
+                  "user", "name", g_get_user_name(), "steps");
+    /* trust is the server's; whoever sits here has these keys anyway. */
+    const struct job_rules rules = {.secrets = config_tree(config, "secrets")};
+    return job_build(runbook, set, run, &rules, error);
+}
+
+/* --- the command ----------------------------------------------------------------------------------------------------
+ */
+
+/* The configuration's SSH settings, under what this command line says. identities: the array behind the pointer. */
+static struct ssh_settings ssh_of_call(const struct cli_call *call, const struct config *config, GPtrArray *identities)
+{
+    struct ssh_settings ssh = settings_ssh(config);
+    GPtrArray *given = cli_values(call, "identity");
+    if (given != NULL) {
+        g_ptr_array_extend(identities, given, NULL, NULL);
+        g_ptr_array_add(identities, NULL);
+        ssh.identities = (const char *const *)identities->pdata;
+    }
+    if (cli_given(call, "known-hosts"))
+        ssh.known_hosts = cli_value(call, "known-hosts");
+    if (cli_given(call, "user"))
+        ssh.user = cli_value(call, "user");
+    return ssh;
+}
+
+static bool approvals_exist(const struct runbook *runbook, const GPtrArray *steps, GError **error)
+{
+    for (guint i = 0; steps && i < steps->len; i++) {
+        const struct step *step = runbook_step(runbook, steps->pdata[i]);
+        if (step == NULL || step->approve == NULL) {
+            errors_set(error, ERROR_USAGE, "--approve: the runbook has no step '%s' that needs an approval",
+                       (const char *)steps->pdata[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static int dry_run(const struct cli_call *call, const json_t *job)
+{
+    g_autoptr(json_t) plan = run_plan_new(job);
+    if (cli_wants_json(call))
+        print_json(plan);
+    else
+        run_plan_print(plan, stdout);
+    return run_plan_good(plan) ? 0 : 1;
+}
+
+static int execute(struct cli_call *call, const struct config *config, json_t *job)
+{
+    g_autoptr(GPtrArray) identities = g_ptr_array_new();
+    const struct ssh_settings ssh = ssh_of_call(call, config, identities);
+    const struct run_local_options options = {
+        .job = job, .ssh = &ssh, .approve = cli_values(call, "approve"), .json = cli_wants_json(call)};
+    return run_local(&options);
+}
+
+static int run_file(struct cli_call *call, const struct place *place, const struct config *config)
+{
+    g_autoptr(GError) error = NULL;
+    struct catalog_set *set = NULL;
+    const struct runbook *runbook = load_runbook(place, &set, &error);
+    g_autoptr(json_t) job = NULL;
+    if (runbook != NULL && approvals_exist(runbook, cli_values(call, "approve"), &error))
+        job = make_job(call, runbook, set, config, &error);
+    int status;
+    if (job == NULL)
+        status = cli_fail(call, &error);
+    else
+        status = cli_given(call, "dry-run") ? dry_run(call, job) : execute(call, config, job);
+    if (set != NULL)
+        catalog_set_unref(set);
+    return status;
+}
+
+static int run(struct cli_call *call)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(config_t) config = config_load(cli_value(call, "config"), NULL, &error);
+    struct place place = {0};
+    if (config == NULL || !place_find(cli_argument(call, 0), &place, &error))
+        return cli_fail(call, &error);
+    int status = run_file(call, &place, config);
+    place_clear(&place);
+    return status;
+}
+
+static const struct cli_option options[] = {
+    CLI_OPTION_PARAM,
+    {.name = "dry-run", .help = "execute nothing: print the steps with their hosts and the params"},
+    {.name = "approve", .value = "STEP", .repeated = true, .help = "approve this step in advance"},
+    {.name = "alert", .value = "FILE.json", .help = "the alert that the run is for: {\"name\",\"labels\",…}"},
+    {.name = "incident", .value = "FILE.json", .help = "the incident that the run is for"},
+    {.name = "identity",
+     .value = "PATH",
+     .repeated = true,
+     .help = "private key for the hosts; default: runner.ssh.identities"},
+    {.name = "known-hosts", .value = "PATH", .help = "file of host keys; default: runner.ssh.known_hosts"},
+    {.name = "user", .value = "NAME", .help = "login on hosts whose inventory entry names none"},
+    {.name = "config", .value = "FILE", .help = "configuration; default: ./hikeshi.yaml when it exists"},
+    CLI_OPTION_JSON,
+    CLI_OPTION_END,
+};
+
+const struct cli_command cmd_run = {
+    .name = "run",
+    .arguments = "FILE.md",
+    .summary = "run a runbook file here, without a server",
+    .details =
+        "Hosts come from hikeshi/inventory.yaml of the file's repository: the nearest folder above with .git or "
+        "hikeshi/.\n"
+        "A step that needs an approval asks on the terminal; without one it does not run (exit status 5), unless "
+        "--approve\n"
+        "names it. Ctrl-C cancels and waits until hosts confirm that it stopped; a second one leaves.\n\n"
+        "Exit status: 0 succeeded, 1 failed or cancelled, 2 wrong usage, 4 denied, 5 waits for an approval, 6 unknown.",
+    .options = options,
+    .run = run,
+};

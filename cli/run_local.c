@@ -1,0 +1,275 @@
+/* run_local: see run_local.h. Each attempt is one exec; between attempts the run waits for a person or a time, as it
+ * would on a server. */
+#include "cli/run_local.h"
+#include "cli/live.h"
+#include "cli/print.h"
+#include "cli/run_plan.h"
+#include "cli/run_record.h"
+#include "cli/terminal.h"
+#include "core/clock.h"
+#include "core/errors.h"
+#include "core/loop.h"
+#include "runner/exec.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct local {
+    const struct run_local_options *options;
+    struct loop *loop;
+    struct ssh_pool *ssh;
+    struct live *live; /* NULL with --json */
+    struct run_record *record;
+    struct exec *exec; /* NULL between attempts */
+    json_t *job;       /* of the attempt under way */
+    struct loop_signal *interrupt, *terminate;
+    struct loop_timer *turn;  /* what comes after an attempt; also the end of a delay */
+    struct loop_poll *answer; /* the terminal, while a question stands */
+    bool cancelled;
+    int status;
+};
+
+static void start_attempt(struct local *local, json_t *job);
+
+static FILE *talk(const struct local *local)
+{
+    return local->options->json ? stderr : stdout;
+}
+
+static void leave(struct local *local, int status)
+{
+    local->status = status;
+    loop_stop(local->loop);
+}
+
+static void go_on(struct local *local)
+{
+    start_attempt(local, run_record_next_job(local->record));
+}
+
+/* --- approvals ------------------------------------------------------------------------------------------------------
+ */
+
+static const json_t *waiting_step(const struct local *local)
+{
+    const char *id = json_get_string(run_record_waiting(local->record), "step", "");
+    size_t index;
+    json_t *step;
+    json_array_foreach (json_object_get(local->job, "steps"), index, step) {
+        if (strcmp(json_get_string(step, "id", ""), id) == 0)
+            return step;
+    }
+    return NULL;
+}
+
+static bool approved_by_option(const struct local *local, const char *step)
+{
+    const GPtrArray *list = local->options->approve;
+    for (guint i = 0; list && i < list->len; i++) {
+        if (strcmp(list->pdata[i], step) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void decide(struct local *local, bool approved)
+{
+    run_record_decide(local->record, approved, g_get_user_name());
+    go_on(local);
+}
+
+static void on_answer(void *arg, int events)
+{
+    (void)events;
+    struct local *local = arg;
+    char line[64];
+    ssize_t got = read(STDIN_FILENO, line, sizeof line - 1);
+    line[MAX(got, 0)] = '\0';
+    g_strstrip(line);
+    g_clear_pointer(&local->answer, loop_poll_free);
+    bool yes = g_ascii_strcasecmp(line, "y") == 0 || g_ascii_strcasecmp(line, "yes") == 0;
+    fprintf(talk(local), yes ? "approved\n" : "denied\n");
+    decide(local, yes);
+}
+
+/* Everything that an approver of the server would see: what would run, where, with what. */
+static void print_question(const struct local *local, const json_t *step)
+{
+    const json_t *event = run_record_waiting(local->record);
+    FILE *out = talk(local);
+    const char *name;
+    json_t *value;
+    fprintf(out, "\n");
+    run_plan_print_text(json_get_string(step, "text", ""), out);
+    json_object_foreach (json_object_get(local->job, "params"), name, value) {
+        g_autofree char *text = print_value_text(value);
+        fprintf(out, "  %s: %s\n", name, text);
+    }
+    if (local->options->json) /* live printed these already */
+        json_object_foreach (json_object_get(event, "shows"), name, value) {
+            g_autofree char *shown = print_value_text(value);
+            fprintf(out, "  %s: %s\n", name, shown);
+        }
+    g_autofree char *hosts = print_value_text(json_object_get(event, "hosts"));
+    fprintf(out, "Run step '%s' on %s? [y/N] ", json_get_string(step, "id", ""), *hosts ? hosts : "no host");
+    fflush(out);
+}
+
+static void ask(struct local *local)
+{
+    const json_t *step = waiting_step(local);
+    const char *id = json_get_string(step, "id", "");
+    if (approved_by_option(local, id)) {
+        fprintf(talk(local), "step '%s' is approved by --approve\n", id);
+        decide(local, true);
+        return;
+    }
+    if (!isatty(STDIN_FILENO)) {
+        fprintf(stderr,
+                "hikeshi run: step '%s' needs an approval and there is no terminal to ask on: it did not run.\n"
+                "To approve it in advance: --approve %s\n",
+                id, id);
+        leave(local, run_exit_status("waiting"));
+        return;
+    }
+    print_question(local, step);
+    local->answer = loop_poll_new(local->loop, STDIN_FILENO, on_answer, local);
+    loop_poll_set(local->answer, LOOP_READ);
+}
+
+/* --- attempts -------------------------------------------------------------------------------------------------------
+ */
+
+static void delay(struct local *local)
+{
+    int64_t left_ms = json_get_integer(run_record_waiting(local->record), "until", 0) - clock_now_ms();
+    loop_timer_start(local->turn, (uint64_t)MAX(0, left_ms), 0);
+}
+
+/* The attempt has left: what comes next. */
+static void after_attempt(struct local *local)
+{
+    const json_t *waiting = run_record_waiting(local->record);
+    if (waiting == NULL)
+        leave(local, run_exit_status(json_get_string(run_record_run(local->record), "state", NULL)));
+    else if (local->cancelled)
+        go_on(local); /* only to cancel it */
+    else if (strcmp(json_get_string(waiting, "kind", ""), "delay") == 0)
+        delay(local);
+    else
+        ask(local);
+}
+
+static void on_turn(void *arg)
+{
+    struct local *local = arg;
+    if (local->exec != NULL) {
+        g_clear_pointer(&local->exec, exec_free);
+        after_attempt(local);
+    } else if (run_record_waiting(local->record)) {
+        run_record_waited(local->record);
+        go_on(local);
+    }
+}
+
+static void on_event(void *arg, json_t *event)
+{
+    struct local *local = arg;
+    run_record_event(local->record, event);
+    if (local->live)
+        live_event(local->live, event);
+    exec_acknowledge(local->exec, json_get_integer(event, "seq", 0));
+}
+
+static void on_finished(void *arg)
+{
+    struct local *local = arg;
+    loop_timer_start(local->turn, 0, 0);
+}
+
+static void start_attempt(struct local *local, json_t *job)
+{
+    g_autoptr(GError) error = NULL;
+    json_decref(local->job);
+    local->job = job;
+    const struct exec_options options = {
+        .loop = local->loop, .ssh = local->ssh, .job = job, .emit = on_event, .finished = on_finished, .arg = local};
+    local->exec = exec_new(&options, &error);
+    if (local->exec == NULL) {
+        fprintf(stderr, "hikeshi run: %s\n", error->message);
+        leave(local, errors_exit_status(errors_of(error)));
+        return;
+    }
+    exec_start(local->exec);
+    if (local->cancelled)
+        exec_cancel(local->exec, "person");
+}
+
+/* --- Ctrl-C ---------------------------------------------------------------------------------------------------------
+ */
+
+static void on_interrupt(void *arg, int signum)
+{
+    (void)signum;
+    struct local *local = arg;
+    if (local->cancelled) {
+        fprintf(stderr, "\nhikeshi run: left; what ran on hosts may still run\n");
+        leave(local, run_exit_status("unknown"));
+        return;
+    }
+    local->cancelled = true;
+    fprintf(stderr, "\nhikeshi run: cancelling, and waiting until hosts confirm that it stopped; once more to leave\n");
+    if (local->exec != NULL) {
+        exec_cancel(local->exec, "person");
+        return;
+    }
+    loop_timer_stop(local->turn);
+    g_clear_pointer(&local->answer, loop_poll_free);
+    go_on(local);
+}
+
+/* --- life -----------------------------------------------------------------------------------------------------------
+ */
+
+static void local_init(struct local *local, const struct run_local_options *options)
+{
+    *local = (struct local){.options = options, .loop = loop_new()};
+    local->ssh = ssh_pool_new(local->loop, options->ssh);
+    local->record = run_record_new(options->job);
+    local->turn = loop_timer_new(local->loop, on_turn, local);
+    local->interrupt = loop_signal_new(local->loop, SIGINT, on_interrupt, local);
+    local->terminate = loop_signal_new(local->loop, SIGTERM, on_interrupt, local);
+    if (!options->json) {
+        local->live = live_new(stdout);
+        live_steps(local->live, json_object_get(options->job, "steps"));
+    }
+}
+
+static void local_clear(struct local *local)
+{
+    exec_free(local->exec);
+    ssh_pool_free(local->ssh);
+    live_free(local->live);
+    run_record_free(local->record);
+    json_decref(local->job);
+    loop_poll_free(local->answer);
+    loop_timer_free(local->turn);
+    loop_signal_free(local->interrupt);
+    loop_signal_free(local->terminate);
+    loop_free(local->loop);
+}
+
+int run_local(const struct run_local_options *options)
+{
+    struct local local;
+    signal(SIGPIPE, SIG_IGN);
+    local_init(&local, options);
+    start_attempt(&local, json_incref(options->job));
+    loop_run(local.loop);
+    if (options->json)
+        print_json(run_record_run(local.record));
+    int status = local.status;
+    local_clear(&local);
+    return status;
+}

@@ -1,0 +1,20 @@
+/* run_local: executes a job in this process, without a server: prints it live, asks the person at the terminal for
+ * approvals, waits for `wait:`, and stops on Ctrl-C. */
+#ifndef CLI_RUN_LOCAL_H
+#define CLI_RUN_LOCAL_H
+
+#include "core/json.h"
+#include "runner/ssh/ssh.h"
+
+struct run_local_options {
+    json_t *job; /* borrowed */
+    const struct ssh_settings *ssh;
+    const GPtrArray *approve; /* ids of steps approved on the command line; may be NULL */
+    bool json;                /* print the run as one object at the end instead of live */
+};
+
+/* Returns the exit status: 0 done, 1 failed, 4 denied, 5 waits for an approval that nobody is here to give, 6 unknown.
+ */
+int run_local(const struct run_local_options *options);
+
+#endif
