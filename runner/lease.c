@@ -8,7 +8,7 @@
 #include "core/log.h"
 #include "core/wire.h"
 #include "runner/exec.h"
-#include "runner/outbox.h"
+#include "runner/batch.h"
 
 #include <string.h>
 
@@ -21,7 +21,7 @@ struct lease {
     const char *id, *run; /* in the job */
     int64_t attempt;
     struct exec *exec; /* NULL: no job could be made of it, or it has left */
-    struct outbox outbox;
+    struct batch batch;
     struct uplink_call *call; /* confirm or events: one at a time */
     uint64_t sent_ms;         /* when */
     int64_t retry_ms;
@@ -37,7 +37,7 @@ static void lease_send(void *arg);
 
 static void lease_end_if_done(struct lease *lease)
 {
-    bool nothing_left = lease->fenced || (lease->confirmed && outbox_empty(&lease->outbox));
+    bool nothing_left = lease->fenced || (lease->confirmed && batch_empty(&lease->batch));
 
     if (!lease->left || !nothing_left || lease->ended)
         return;
@@ -141,7 +141,7 @@ static void lease_confirm_answered(void *arg, int status, json_t *body, const GE
     lease->confirmed = true;
     lease->retry_ms = RETRY_FIRST_MS;
     lease_extend(lease, lease->sent_ms, json_get_integer(body, "lease_ms", LEASE_MS), LEASE_MARGIN_MS);
-    if (outbox_empty(&lease->outbox))
+    if (batch_empty(&lease->batch))
         lease_end_if_done(lease);
     else
         lease_send(lease);
@@ -158,11 +158,11 @@ static void lease_events_answered(void *arg, int status, json_t *body, const GEr
         return;
     }
     lease->retry_ms = RETRY_FIRST_MS;
-    outbox_acknowledge(&lease->outbox, acked);
+    batch_acknowledge(&lease->batch, acked);
     if (lease->exec && !lease->left)
         exec_acknowledge(lease->exec, acked);
     lease_renewed(lease, lease->sent_ms, body);
-    if (!outbox_empty(&lease->outbox))
+    if (!batch_empty(&lease->batch))
         lease_send_in(lease, 0);
     lease_end_if_done(lease);
 }
@@ -187,7 +187,7 @@ static void lease_send_events(struct lease *lease)
     g_autoptr(json_t) head =
         json_pack("{s:s, s:s, s:I}", "lease", lease->id, "run", lease->run, "attempt", (json_int_t)lease->attempt);
     g_autofree char *text = json_text(head);
-    g_autofree char *events = outbox_batch(&lease->outbox);
+    g_autofree char *events = batch_text(&lease->batch);
 
     text[strlen(text) - 1] = '\0'; /* the events are text already: no second object for them */
     g_autofree char *body = g_strconcat(text, ",\"events\":", events, "}", NULL);
@@ -204,7 +204,7 @@ static void lease_send(void *arg)
     loop_timer_stop(lease->send);
     if (!lease->confirmed)
         lease_confirm(lease);
-    else if (!outbox_empty(&lease->outbox))
+    else if (!batch_empty(&lease->batch))
         lease_send_events(lease);
 }
 
@@ -212,7 +212,7 @@ static void lease_send(void *arg)
 
 static void lease_keep(struct lease *lease, json_t *event)
 {
-    bool now = outbox_add(&lease->outbox, event);
+    bool now = batch_add(&lease->batch, event);
 
     bool backing_off = lease->retry_ms > RETRY_FIRST_MS;
     if (!lease->confirmed || lease->call || lease->fenced || backing_off)
@@ -220,7 +220,7 @@ static void lease_keep(struct lease *lease, json_t *event)
     if (now)
         loop_timer_start(lease->send, 0, 0); /* at the end of this turn, with what else it brings */
     else
-        lease_send_in(lease, OUTBOX_LINGER_MS);
+        lease_send_in(lease, BATCH_LINGER_MS);
 }
 
 static void lease_event(void *arg, json_t *event)
@@ -281,7 +281,7 @@ struct lease *lease_new(const struct lease_options *options)
     lease->retry_ms = RETRY_FIRST_MS;
     lease->send = loop_timer_new(options->loop, lease_send, lease);
     lease->deadline = loop_timer_new(options->loop, lease_over, lease);
-    outbox_init(&lease->outbox);
+    batch_init(&lease->batch);
     /* Nothing of an unconfirmed job takes effect: no margin is needed. */
     lease_extend(lease, loop_now_ms(options->loop), json_get_integer(options->job, "lease_ms", WIRE_CONFIRM_MS), 0);
     lease_confirm(lease);
@@ -297,7 +297,7 @@ void lease_free(struct lease *lease)
     exec_free(lease->exec);
     loop_timer_free(lease->send);
     loop_timer_free(lease->deadline);
-    outbox_clear(&lease->outbox);
+    batch_clear(&lease->batch);
     json_decref(lease->options.job);
     g_free(lease);
 }
