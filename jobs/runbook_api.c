@@ -142,15 +142,7 @@ void runbook_findings(struct jobs *jobs, json_t *request, const struct actor *ac
 void repository_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
 {
     (void)request, (void)actor;
-    g_autoptr(json_t) status = catalog_status(jobs->catalog);
-    json_t *items = json_array(), *repository;
-    const char *name;
-    json_object_foreach (status, name, repository) {
-        json_t *item = json_copy(repository);
-        json_object_set_new(item, "name", json_string(name));
-        json_array_append_new(items, item);
-    }
-    answer_page(items, NULL, done, arg);
+    answer_page(catalog_status(jobs->catalog), NULL, done, arg);
 }
 
 void repository_fetch(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)

@@ -13,6 +13,7 @@ class Alertmanager:
         self.program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
         if not self.program:
             raise FileNotFoundError("prometheus-alertmanager is not installed (scripts/bootstrap installs it)")
+        self.started = {}  # labels → startsAt, which a resolve repeats
         os.makedirs(folder, exist_ok=True)
         config = os.path.join(folder, "alertmanager.yml")
         with open(config, "w") as f:
@@ -45,10 +46,12 @@ receivers:
         except OSError:
             return False
 
-    def fire(self, labels, annotations=None, ends_at=None):
+    def fire(self, labels, annotations=None, starts_at=None, ends_at=None):
         """Posts one alert through Alertmanager's own API (v2), as Prometheus does."""
-        alert = {"labels": labels, "annotations": annotations or {},
-                 "startsAt": datetime.now(timezone.utc).isoformat(), "generatorURL": "http://prometheus.example/graph"}
+        starts_at = starts_at or datetime.now(timezone.utc).isoformat()
+        self.started[tuple(sorted(labels.items()))] = starts_at
+        alert = {"labels": labels, "annotations": annotations or {}, "startsAt": starts_at,
+                 "generatorURL": "http://prometheus.example/graph"}
         if ends_at:
             alert["endsAt"] = ends_at
         request = urllib.request.Request(self.url + "/api/v2/alerts", json.dumps([alert]).encode(),
@@ -56,7 +59,7 @@ receivers:
         assert urllib.request.urlopen(request, timeout=10).status == 200
 
     def resolve(self, labels):
-        self.fire(labels, ends_at=datetime.now(timezone.utc).isoformat())
+        self.fire(labels, starts_at=self.started[tuple(sorted(labels.items()))], ends_at=datetime.now(timezone.utc).isoformat())
 
     def stop(self):
         self.process.stop()
