@@ -132,5 +132,5 @@ def test_errors_are_clear_and_the_next_run_works(site, runbook, reason, code, wo
     error = run["steps"][0]["error"]
     assert (run["state"], run["reason"], error["code"]) == ("failed", reason, code), run
     assert words in error["message"].lower(), error
-    assert error["file"].endswith(f"{runbook}.md") and error["line"] == 9, error
+    assert error["file"].endswith(f"{runbook}.md") and error["line"] == 10, error
     assert site.server.wait_run(site.server.start_run("fine"))["state"] == "succeeded"
