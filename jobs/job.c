@@ -53,8 +53,8 @@ json_t *job_plan(const struct runbook *runbook, const struct catalog_set *set)
     json_object_set_new(plan, "param_types", param_types(runbook));
     json_set_string(plan, "hosts", runbook->hosts);
     json_object_set_new(plan, "secrets", string_list(runbook->secrets));
-    json_t *modules = set && set->modules && uses_modules(runbook) ? json_incref(set->modules) : json_object();
-    json_object_set_new(plan, "modules", modules);
+    json_t *modules = set && uses_modules(runbook) ? catalog_set_modules(set, runbook->repository) : NULL;
+    json_object_set_new(plan, "modules", modules ? json_incref(modules) : json_object());
     return plan;
 }
 

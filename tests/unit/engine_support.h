@@ -57,6 +57,12 @@ FAKE const struct runbook *catalog_set_runbook(const struct catalog_set *set, co
     return NULL;
 }
 
+FAKE json_t *catalog_set_modules(const struct catalog_set *set, const char *repository)
+{
+    (void)repository;
+    return set->modules;
+}
+
 FAKE void outbox_kick(struct jobs *jobs)
 {
     (void)jobs;
