@@ -1,6 +1,7 @@
 /* hikeshi hosts: the inventory in service. Other subcommands have files of their own and one line in the table below.
  */
 #include "cli/client.h"
+#include "cli/cmd_hosts_trust.h"
 #include "cli/commands.h"
 
 static int list(struct cli_call *call)
@@ -21,11 +22,13 @@ static const struct cli_option list_options[] = {
 
 static const struct cli_subcommand subcommands[] = {
     {"list", "", "hosts of the inventory in service", list_options, list},
+    {"trust", "HOST", "put the key that a host shows on file, when it is the right one", cmd_hosts_trust_options,
+     cmd_hosts_trust},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 const struct cli_command cmd_hosts = {
     .name = "hosts",
-    .summary = "list hosts",
+    .summary = "list hosts, trust their keys",
     .subcommands = subcommands,
 };

@@ -31,6 +31,10 @@ char **known_hosts_key_types(const struct known_hosts *hosts, const char *host, 
 /* Appends a line for host:port to the file, fsynced, created 0600 with its folder. */
 bool known_hosts_add(const char *path, const char *host, uint16_t port, const uint8_t *key, size_t key_length, GError **error);
 
+/* As above, but what the file says of host:port so far goes (also keys of other types; @revoked lines stay). The file is replaced in
+ * one step. ERROR_CONFLICT when a wildcard line means the host: it may mean others too. */
+bool known_hosts_replace(const char *path, const char *host, uint16_t port, const uint8_t *key, size_t key_length, GError **error);
+
 /* "SHA256:base64 without padding" as ssh-keygen -l prints. g_free. */
 char *known_hosts_fingerprint(const uint8_t *key, size_t key_length);
 
