@@ -168,8 +168,11 @@ static bool read_field(struct reader *reader, uint64_t *bits)
         if (reader->at == reader->end)
             return true;
         const char *why = refused(*reader->at);
+        if (*reader->at != ',' && why)
+            return fail(reader, "%s", why);
         if (*reader->at != ',')
-            return why ? fail(reader, "%s", why) : fail(reader, "unexpected '%c'", *reader->at);
+            return g_ascii_isgraph(*reader->at) ? fail(reader, "unexpected '%c'", *reader->at)
+                                                : fail(reader, "unexpected byte 0x%02x", (unsigned char)*reader->at);
         reader->at++;
     }
 }

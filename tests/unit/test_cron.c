@@ -172,6 +172,7 @@ static void test_refused(void **state)
         {"1,,2 * * * *", "cron: column 3: minute: expected a number from 0 to 59"},
         {"1- * * * *", "cron: column 3: minute: expected a number from 0 to 59"},
         {"*x * * * *", "cron: column 2: minute: unexpected 'x'"},
+        {"*\xff * * * *", "cron: column 2: minute: unexpected byte 0xff"},
         {"-1 * * * *", "cron: column 1: minute: expected a number from 0 to 59"},
         {"99999999999 * * * *", NULL},
         {"@reboot", "cron: column 1: '@reboot' is not supported: a server that starts is no time of day"},

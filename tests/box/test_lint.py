@@ -1,0 +1,73 @@
+"""hikeshi lint and other commands that need no server; and that the examples and docs are what the program accepts."""
+import json
+import os
+import re
+import subprocess
+
+from .support.server import HIKESHI
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def hikeshi(*args, **kwargs):
+    return subprocess.run([HIKESHI, *args], capture_output=True, text=True, timeout=60, **kwargs)
+
+
+def test_examples_have_no_findings():
+    out = hikeshi("lint", "--json", os.path.join(ROOT, "examples"))
+    answer = json.loads(out.stdout)
+    assert out.returncode == 0 and answer["findings"] == [], out.stdout
+    assert answer["runbooks"] == 4 and answer["documents"] == 1 and answer["steps"] >= 10
+
+
+def test_runbooks_of_the_docs_have_no_errors(tmp_path):
+    written = 0
+    for name in sorted(os.listdir(os.path.join(ROOT, "docs"))):
+        if not name.endswith(".md"):
+            continue
+        with open(os.path.join(ROOT, "docs", name)) as f:
+            blocks = re.findall(r"^````markdown\n(.*?)^````$", f.read(), re.M | re.S)
+        for number, text in enumerate(blocks):
+            if "$params.host" in text and "params:" not in text:  # a step to add to the runbook before it
+                text = "---\nparams: {host: {type: host}}\n---\n" + text
+            (tmp_path / f"{name[:-3]}-{number}.md").write_text(text)
+            written += 1
+    (tmp_path / "hikeshi").mkdir()
+    (tmp_path / "hikeshi/teams.yaml").write_text("policies: {anybody: {need: [{count: 1, from: [{role: approver}]}]}}\n")
+    answer = json.loads(hikeshi("lint", "--json", str(tmp_path)).stdout)
+    assert written >= 4 and [f for f in answer["findings"] if f["level"] == "error"] == []
+
+
+def test_findings_and_exit_statuses(tmp_path):
+    bad = tmp_path / "bad.md"
+    bad.write_text("---\nhikeshi: 1\ntrigger: []\n---\n```lua {step=a}\nif then\n```\n")
+    out = hikeshi("lint", "--format", "json", "bad.md", cwd=tmp_path)
+    assert out.returncode == 1
+    finding = json.loads(out.stdout)["findings"][0]
+    assert finding == {"rule": "unknown-key", "level": "error", "file": "bad.md", "line": 3, "column": 1,
+                       "message": "unknown key 'trigger' in the front matter of a runbook", "suggestion": "triggers"}
+    assert hikeshi("lint", "bad.md", cwd=tmp_path).stdout.startswith("bad.md:3:1: error: unknown key 'trigger'")
+    assert hikeshi("lint", str(tmp_path / "nothing")).returncode == 2
+    assert hikeshi("lint", "--formt", "json").returncode == 2
+
+
+def test_schedules_next_asks_no_server():
+    out = hikeshi("schedules", "next", "--cron", "30 2 * * *", "--timezone", "Europe/Berlin", "--from", "2026-03-28T12:00:00Z",
+                  "-n", "2", "--json")
+    assert out.returncode == 0
+    assert json.loads(out.stdout) == {"next": ["2026-03-29T01:00:00.000Z", "2026-03-30T00:30:00.000Z"]}
+    wrong = hikeshi("schedules", "next", "--cron", "0 0 L * *")
+    assert wrong.returncode == 2 and "'L' (last) is not supported" in wrong.stderr
+
+
+def test_no_server_is_exit_status_3():
+    env = dict(os.environ, HIKESHI_SERVER="http://127.0.0.1:1", HIKESHI_TOKEN="x")
+    out = hikeshi("runs", "list", env=env)
+    assert out.returncode == 3 and out.stdout == "" and "127.0.0.1:1" in out.stderr
+
+
+def test_usage_errors_name_the_nearest_word():
+    out = hikeshi("rnus")
+    assert out.returncode == 2 and "did you mean 'runs'?" in out.stderr
+    assert hikeshi("help", "runs").returncode == 0
+    assert hikeshi("runs", "--help").returncode == 0
