@@ -61,6 +61,13 @@ static void on_timer(void *arg)
     run_daemon(arg);
 }
 
+/* Refuse what RFC 9112 calls malformed (no Host, bare LF, ...); the option was renamed. */
+#if MHD_VERSION >= 0x00097701
+#define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL
+#else
+#define STRICTNESS MHD_OPTION_STRICT_FOR_CLIENT
+#endif
+
 static struct MHD_Daemon *start_daemon(struct server *server, int listen_fd)
 {
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, request_access,
@@ -68,7 +75,7 @@ static struct MHD_Daemon *start_daemon(struct server *server, int listen_fd)
                             request_begin, server, MHD_OPTION_NOTIFY_COMPLETED, request_over, server,
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)LIMIT_HTTP_CONNECTIONS,
                             MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                            (size_t)LIMIT_HTTP_HEADER_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+                            (size_t)LIMIT_HTTP_HEADER_BYTES, STRICTNESS, 1, MHD_OPTION_END);
 }
 
 static int open_socket(struct server *server, const struct server_options *options, GError **error)
