@@ -19,11 +19,17 @@ static int list(struct cli_call *call)
     return client_print_list(call, "/tokens", NULL, headers, paths, "no tokens");
 }
 
+/* Without --name a token is called after its role. */
+static const char *name_of(const struct cli_call *call)
+{
+    return cli_given(call, "name") ? cli_value(call, "name") : cli_value(call, "role");
+}
+
 static void print_created(const struct cli_call *call, const char *token)
 {
     if (cli_wants_json(call)) {
-        g_autoptr(json_t) answer = json_pack("{s:s, s:s, s:s}", "name", cli_value(call, "name"), "role",
-                                             cli_value(call, "role"), "token", token);
+        g_autoptr(json_t) answer =
+            json_pack("{s:s, s:s, s:s}", "name", name_of(call), "role", cli_value(call, "role"), "token", token);
         print_json(answer);
     } else {
         printf("%s\n", token);
@@ -34,9 +40,8 @@ static void print_created(const struct cli_call *call, const char *token)
 static int create_local(struct cli_call *call, enum role role, int64_t expires_ms)
 {
     g_autoptr(GError) error = NULL;
-    struct loop *loop = loop_new();
-    struct store *store = store_open(loop, cli_value(call, "data"), &error);
-    char *token = store ? token_create(store, cli_value(call, "name"), role, expires_ms, &error) : NULL;
+    struct store *store = store_open(NULL, cli_value(call, "data"), &error);
+    char *token = store ? token_create(store, name_of(call), role, expires_ms, &error) : NULL;
     if (token) {
         print_created(call, token);
         crypto_wipe(token, strlen(token));
@@ -44,7 +49,6 @@ static int create_local(struct cli_call *call, enum role role, int64_t expires_m
     }
     if (store)
         store_close(store);
-    loop_free(loop);
     return error ? cli_fail(call, &error) : 0;
 }
 
@@ -52,7 +56,7 @@ static int create_remote(struct cli_call *call)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(client_t) client = client_new(call, &error);
-    g_autoptr(json_t) body = json_pack("{s:s, s:s}", "name", cli_value(call, "name"), "role", cli_value(call, "role"));
+    g_autoptr(json_t) body = json_pack("{s:s, s:s}", "name", name_of(call), "role", cli_value(call, "role"));
     if (cli_given(call, "expires"))
         json_set_string(body, "expires", cli_value(call, "expires"));
     g_autoptr(json_t) answer = client ? client_post(client, "/tokens", body, &error) : NULL;
@@ -70,8 +74,8 @@ static int create(struct cli_call *call)
     g_autoptr(GError) error = NULL;
     enum role role;
     int64_t lifetime_ms = 0;
-    if (!cli_given(call, "role") || !cli_given(call, "name"))
-        return client_usage(call, "a token needs --role and --name");
+    if (!cli_given(call, "role"))
+        return client_usage(call, "a token needs --role");
     if (!role_from_name(cli_value(call, "role"), &role))
         return client_usage(call, "--role is one of viewer, operator, approver, admin");
     if (cli_given(call, "expires") &&
@@ -100,7 +104,9 @@ static int revoke_token(struct cli_call *call)
 
 static const struct cli_option list_options[] = {CLI_OPTION_COUNT, CLI_OPTION_END};
 static const struct cli_option create_options[] = {
-    {.name = "name", .value = "NAME", .help = "who or what it is for; decisions and timelines show it"},
+    {.name = "name",
+     .value = "NAME",
+     .help = "who or what it is for; decisions and timelines show it (default: the role)"},
     {.name = "role",
      .value = "viewer|operator|approver|admin",
      .help = "what it may do; each includes the ones before it"},
