@@ -172,6 +172,7 @@ struct entry {
 struct waiter {
     void (*done)(void *arg);
     void *arg;
+    guint need; /* the read that began after it came: an earlier one may have missed what it waits for */
 };
 
 struct token_service {
@@ -181,9 +182,11 @@ struct token_service {
     char *actor_name;
     uint64_t read_ms; /* loop time of the last read's start */
     bool reading;
-    bool stale;      /* the table changed while a read was under way: read again */
-    json_t *rows;    /* what the read under way found */
-    GArray *waiters; /* struct waiter */
+    bool stale;              /* the table changed while a read was under way: read again */
+    json_t *rows;            /* what the read under way found */
+    guint reads;             /* begun so far */
+    struct loop_timer *next; /* of the read that waiters wait for, or NULL */
+    GArray *waiters;         /* struct waiter */
 };
 
 static void entry_free(void *data)
@@ -217,6 +220,37 @@ static void take_rows(struct token_service *service)
 
 static void start_read(struct token_service *service);
 
+/* Those whose read was made; the others wait for the next one. */
+static void serve_waiters(struct token_service *service)
+{
+    g_autoptr(GArray) waiters = service->waiters;
+    service->waiters = g_array_new(FALSE, FALSE, sizeof(struct waiter));
+    for (guint i = 0; i < waiters->len; i++) {
+        struct waiter *waiter = &g_array_index(waiters, struct waiter, i);
+        if (waiter->need <= service->reads)
+            waiter->done(waiter->arg);
+        else
+            g_array_append_val(service->waiters, *waiter);
+    }
+}
+
+static void on_next(void *arg)
+{
+    struct token_service *service = arg;
+    loop_timer_free(g_steal_pointer(&service->next));
+    start_read(service);
+}
+
+/* Unknown tokens, however many come, cause one read a second; who brings one waits for it. */
+static void schedule_read(struct token_service *service)
+{
+    if (service->reading || service->waiters->len == 0 || service->next)
+        return;
+    uint64_t due_ms = service->read_ms + REFRESH_AT_MOST_MS, now_ms = loop_now_ms(service->jobs->loop);
+    service->next = loop_timer_new(service->jobs->loop, on_next, service);
+    loop_timer_start(service->next, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+}
+
 static void read_done(void *arg, const GError *error)
 {
     struct token_service *service = arg;
@@ -227,12 +261,8 @@ static void read_done(void *arg, const GError *error)
     }
     if (!error)
         take_rows(service);
-    g_autoptr(GArray) waiters = service->waiters;
-    service->waiters = g_array_new(FALSE, FALSE, sizeof(struct waiter));
-    for (guint i = 0; i < waiters->len; i++) {
-        struct waiter *waiter = &g_array_index(waiters, struct waiter, i);
-        waiter->done(waiter->arg);
-    }
+    serve_waiters(service);
+    schedule_read(service);
 }
 
 static void start_read(struct token_service *service)
@@ -241,6 +271,7 @@ static void start_read(struct token_service *service)
         return;
     service->reading = true;
     service->stale = false;
+    service->reads++;
     service->read_ms = loop_now_ms(service->jobs->loop);
     store_read(service->jobs->store, read_job, read_done, service);
 }
@@ -248,14 +279,9 @@ static void start_read(struct token_service *service)
 void token_refresh(struct jobs *jobs, void (*done)(void *arg), void *arg)
 {
     struct token_service *service = jobs->tokens;
-    struct waiter waiter = {done, arg};
-    bool fresh = loop_now_ms(jobs->loop) - service->read_ms < REFRESH_AT_MOST_MS;
-    if (fresh && !service->reading) {
-        done(arg);
-        return;
-    }
+    struct waiter waiter = {done, arg, service->reads + 1};
     g_array_append_val(service->waiters, waiter);
-    start_read(service);
+    schedule_read(service);
 }
 
 const struct actor *token_actor(struct jobs *jobs, const char *bearer)
@@ -293,6 +319,9 @@ void token_service_free(struct token_service *service)
 {
     if (!service)
         return;
+    service->reads = G_MAXUINT; /* nobody is left waiting: what they asked for ends with us */
+    serve_waiters(service);
+    loop_timer_free(service->next);
     g_hash_table_unref(service->entries);
     g_array_unref(service->waiters);
     json_decref(service->rows);

@@ -8,11 +8,10 @@
 #include "jobs/catalog.h"
 #include "jobs/delivery.h"
 #include "jobs/feed.h"
-#include "jobs/host_api.h"
 #include "jobs/incident.h"
 #include "jobs/outbox.h"
 #include "jobs/run.h"
-#include "jobs/runbook_api.h"
+#include "jobs/catalog_api.h"
 #include "jobs/schedule.h"
 #include "jobs/token.h"
 #include <string.h>
@@ -110,7 +109,7 @@ FAKE_FN(token_create_request)
 FAKE_FN(token_revoke)
 FAKE_FN(runbook_list)
 FAKE_FN(runbook_get)
-FAKE_FN(runbook_findings)
+FAKE_FN(catalog_findings)
 FAKE_FN(repository_list)
 FAKE_FN(repository_fetch)
 FAKE_FN(host_list)

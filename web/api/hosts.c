@@ -1,4 +1,4 @@
-#include "jobs/host_api.h"
+#include "jobs/catalog_api.h"
 #include "web/api/api.h"
 
 const struct web_route routes_hosts[] = {

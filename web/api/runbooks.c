@@ -1,4 +1,4 @@
-#include "jobs/runbook_api.h"
+#include "jobs/catalog_api.h"
 #include "web/api/api.h"
 
 const struct web_route routes_runbooks[] = {
@@ -19,7 +19,7 @@ const struct web_route routes_runbooks[] = {
      .path = "/api/v1/findings",
      .role = ROLE_VIEWER,
      .success = 200,
-     .fn = runbook_findings,
+     .fn = catalog_findings,
      .query = "level " PAGE,
      .help = "what is wrong in the repositories' files"},
     {.method = "GET",
