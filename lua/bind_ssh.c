@@ -195,20 +195,19 @@ static void read_argv(lua_State *L, int index, json_t *argv)
     }
 }
 
-/* Pushes the command as messages call it: 'df -P /'. */
+/* Pushes the command as messages call it: 'df -P /', shortened. */
 static void push_words(lua_State *L, int index)
 {
-    luaL_Buffer buffer;
-    luaL_buffinit(L, &buffer);
-    luaL_addchar(&buffer, '\'');
+    char words[200] = "'";
     for (lua_Integer i = 1; i <= 20 && lua_rawgeti(L, index, i) != LUA_TNIL; i++) {
-        lua_pushfstring(L, i > 1 ? " %s" : "%s", lua_tostring(L, -1));
-        lua_remove(L, -2);
-        luaL_addvalue(&buffer);
+        if (i > 1)
+            g_strlcat(words, " ", sizeof words);
+        g_strlcat(words, lua_tostring(L, -1), sizeof words);
+        lua_pop(L, 1);
     }
-    luaL_pushresult(&buffer);
-    lua_pushliteral(L, "'");
-    lua_concat(L, 2);
+    if (g_strlcat(words, "'", sizeof words) >= sizeof words)
+        memcpy(words + sizeof words - 5, "...'", 5);
+    lua_pushstring(L, words);
 }
 
 /* h:run(argv [, opts]) → result
