@@ -60,7 +60,8 @@ static void print_line(FILE *out, const char *name, const char *value)
 
 static void print_value(FILE *out, const char *name, const json_t *value)
 {
-    if (!value || json_is_null(value) || json_is_false(value))
+    bool empty_list = json_is_array(value) && json_array_size(value) == 0;
+    if (!value || json_is_null(value) || json_is_false(value) || empty_list)
         return;
     g_autofree char *text = print_value_text(value);
     print_line(out, name, text);
