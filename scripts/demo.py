@@ -62,9 +62,9 @@ runner:
 
 
 def follow(server, run):
-    """The run live, as `hikeshi runs log --follow` shows it; returns when it ends or waits for a person."""
+    """The run live, as `hikeshi runs log --follow` shows it: a process that ends with the run."""
     env = dict(os.environ, HIKESHI_SERVER=server.url, HIKESHI_TOKEN=server.token)
-    return subprocess.run([HIKESHI, "runs", "log", run, "--follow"], env=env).returncode
+    return subprocess.Popen([HIKESHI, "runs", "log", run, "--follow"], env=env)
 
 
 def run_of(server, source):
@@ -85,19 +85,18 @@ def main_job(server, pagerduty, alertmanager, logs):
     assert status == 202, status
     incident, run = run_of(server, "pd")
     print(f"202 accepted; incident {incident}, run {run}")
-    follow(server, run)
-
-    say("The delete step waits for a person; this is what would run")
+    live = follow(server, run)
     waiting = wait_for(lambda: [a for a in server.items("/approvals?state=waiting") if a["run"] == run], "the approval request")[0]
+    say("The delete step waits for a person; this is what would run")
     print(server.cli("approvals", "show", waiting["id"]).stdout)
     print(server.cli("approvals", "approve", waiting["id"], "--digest", waiting["digest"], "--reason", "demo").stdout)
-    follow(server, run)
+    live.wait(timeout=60)
 
     say("Alertmanager (the real one) sends HostHighLoad for web-1")
     alertmanager.fire({"alertname": "HostHighLoad", "instance": "web-1:9100", "severity": "warning", "env": "prod"})
     am_incident, am_run = run_of(server, "am")
     print(f"incident {am_incident}, run {am_run}")
-    follow(server, am_run)
+    follow(server, am_run).wait(timeout=60)
     return (incident, run), (am_incident, am_run)
 
 
