@@ -35,6 +35,7 @@ struct frame {
 struct builder {
     const char *file;
     int line_offset;
+    const char *text; /* prepared; tokens point into it */
     struct fy_parser *parser;
     struct fy_diag *diag;
     struct yaml_document *document; /* the one that is being read */
@@ -191,14 +192,53 @@ static char *tag_of(struct fy_event *event)
     return text != NULL ? g_strndup(text, length) : NULL;
 }
 
+/* The folded, unescaped text of a single-quoted scalar (YAML 1.2.2, 7.3.2). Our own, because libfyaml 0.7 reads
+ * 'a''''b' as a'''b, and leaks when there is nothing but quotes. `raw` is what stands between the quotes. */
+static void unquote(GString *text, const char *raw, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (raw[i] == '\'') {
+            i++; /* a quote is always doubled here */
+            g_string_append_c(text, '\'');
+        } else if (raw[i] != '\n') {
+            g_string_append_c(text, raw[i]);
+        } else {
+            while (text->len > 0 && strchr(" \t", text->str[text->len - 1]) != NULL)
+                g_string_truncate(text, text->len - 1);
+            size_t newlines = 0;
+            for (; i < length && strchr(" \t\n", raw[i]) != NULL; i++)
+                newlines += raw[i] == '\n';
+            i--;
+            g_string_append(text, newlines == 1 ? " " : "");
+            while (newlines-- > 1)
+                g_string_append_c(text, '\n');
+        }
+    }
+}
+
+/* A scalar's text. g_free. */
+static char *text_of(const struct builder *builder, struct fy_token *token, size_t *ret_length)
+{
+    GString *text = g_string_new(NULL);
+    if (token != NULL && fy_token_scalar_style(token) == FYSS_SINGLE_QUOTED) {
+        size_t start = fy_token_start_mark(token)->input_pos, end = fy_token_end_mark(token)->input_pos;
+        unquote(text, builder->text + start, end - start);
+    } else if (token != NULL) {
+        size_t length;
+        const char *plain = fy_token_get_text(token, &length);
+        g_string_append_len(text, plain, (gssize)length);
+    }
+    *ret_length = text->len;
+    return g_string_free(text, FALSE);
+}
+
 static bool on_scalar(struct builder *builder, struct fy_event *event, GError **error)
 {
     struct fy_token *token = event->scalar.value;
-    size_t length = 0;
-    const char *text = token != NULL ? fy_token_get_text(token, &length) : NULL;
+    size_t length;
     struct built *built = built_new(builder->document, YAML_STRING, builder->last_line, builder->last_column);
     int line = built->node.line, column = built->node.column;
-    built->node.text = keep(builder->document, g_strndup(text != NULL ? text : "", length));
+    built->node.text = keep(builder->document, text_of(builder, token, &length));
     built->node.text_length = length;
     if (memchr(built->node.text, '\0', length) != NULL)
         return fail_at(builder, line, column, error, "a NUL character is not allowed");
@@ -460,6 +500,7 @@ static GPtrArray *parse_stream(const char *text, size_t length, const char *file
     text = prepare(&builder, text, &length, &copy, error);
     if (text == NULL || length == 0)
         return documents;
+    builder.text = text;
     builder_init(&builder, text, length);
     struct yaml_document *document;
     while (documents->len < maximum && (document = next_document(&builder, error)) != NULL)

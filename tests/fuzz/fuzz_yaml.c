@@ -1,0 +1,40 @@
+/* fuzz_yaml: any bytes as YAML, once as one document with places, once as a stream; what parses is walked and turned to JSON. */
+#include "core/limits.h"
+#include "core/yaml.h"
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Counts what a walk meets: aliases expanded, it must stay within what the parser promises. */
+static size_t walk(const struct yaml_node *node, int depth)
+{
+    size_t met = 1;
+    g_assert(depth <= LIMIT_YAML_DEPTH && node->line >= 1 && node->column >= 1 && node->text != NULL);
+    for (size_t i = 0; i < node->count; i++)
+        met += walk(node->items[i], depth + 1) + (node->keys != NULL ? walk(node->keys[i], depth + 1) : 0);
+    g_assert(met <= LIMIT_YAML_NODES);
+    return met;
+}
+
+static void use(const struct yaml_document *document)
+{
+    walk(yaml_root(document), 1);
+    g_autoptr(json_t) json = yaml_to_json(yaml_root(document));
+    g_autofree char *text = json_text(json);
+    g_assert(g_utf8_validate(text, -1, NULL));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    g_autoptr(GError) error = NULL, stream_error = NULL;
+    g_autoptr(yaml_document) document = yaml_parse((const char *)data, size, "f", 3, &error);
+    g_assert((document == NULL) == (error != NULL));
+    if (document != NULL)
+        use(document);
+    g_autoptr(GPtrArray) before = NULL;
+    g_autoptr(GPtrArray) all = yaml_parse_all((const char *)data, size, "f", &before, &stream_error);
+    g_assert((all == NULL) == (stream_error != NULL) && (all == NULL) == (before != NULL));
+    for (guint i = 0; all != NULL && i < all->len; i++)
+        use(g_ptr_array_index(all, i));
+    return 0;
+}
