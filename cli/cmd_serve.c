@@ -107,16 +107,15 @@ static void start_log(const struct config *config)
 static void announce(struct serve *serve)
 {
     g_autofree char *address = web_address(serve->web);
-    if (config_string(serve->config, "base_url") == NULL) {
-        g_free(serve->jobs->base_url);
-        serve->jobs->base_url = g_strdup_printf("http://%s", address);
-    }
+    g_autofree char *url = g_strdup_printf("http://%s", address);
+    if (config_string(serve->config, "base_url") == NULL)
+        jobs_set_base_url(serve->jobs, url); /* with the port that was really taken */
     if (serve->jobs->admin_token != NULL) {
         printf("admin token, shown only now (kept in %s/admin-token): %s\n", serve->jobs->data_folder,
                serve->jobs->admin_token);
         jobs_forget_admin_token(serve->jobs);
     }
-    printf("listening on http://%s\n", address);
+    printf("listening on %s\n", url);
     fflush(stdout);
 }
 

@@ -89,7 +89,7 @@ static bool add_body(const struct web_call *call, json_t *request, GError **erro
 static bool add_idempotency_key(const struct web_call *call, json_t *request, GError **error)
 {
     const char *key = server_header(call->request, "Idempotency-Key");
-    if (key == NULL || strcmp(call->route->method, "GET") == 0)
+    if (key == NULL || !call->route->once)
         return true;
     size_t length = strlen(key);
     bool printable = length > 0 && length <= IDEMPOTENCY_KEY_CHARS;

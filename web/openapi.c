@@ -34,7 +34,7 @@ static void add_query(const struct web_route *route, json_t *parameters)
     for (char **name = names; *name != NULL; name++)
         if (**name != '\0')
             json_array_append_new(parameters, parameter(*name, "query", false));
-    if (strcmp(route->method, "GET") != 0 && route->role != ROLE_NONE)
+    if (route->once)
         json_array_append_new(parameters, parameter("Idempotency-Key", "header", false));
 }
 

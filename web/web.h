@@ -26,6 +26,7 @@ struct web_route {
     web_raw_fn raw;
     const char *query; /* names of query parameters, separated by spaces; others are refused; NULL = none */
     const char *body;  /* keys of the JSON body for the docs, required ones with '!'; NULL = no body is read */
+    bool once;         /* takes an Idempotency-Key: the same key does it once */
     const char *help;
 };
 extern const struct web_route

@@ -8,7 +8,7 @@ const struct web_route routes_deliveries[] = {
      .role = ROLE_VIEWER,
      .success = 200,
      .fn = delivery_list,
-     .query = "source state " PAGE,
+     .query = "source state incident " PAGE,
      .help = "webhook requests as received, newest first"},
     {.method = "GET",
      .path = "/api/v1/deliveries/{id}",
@@ -34,7 +34,7 @@ const struct web_route routes_deliveries[] = {
      .role = ROLE_VIEWER,
      .success = 200,
      .fn = outbox_list,
-     .query = "state channel " PAGE,
+     .query = "state channel incident " PAGE,
      .help = "messages that leave, newest first"},
     {0},
 };
