@@ -160,9 +160,12 @@ json_t *client_delete(struct client *client, const char *path, GError **error)
     return request(client, "DELETE", path, NULL, error);
 }
 
-/* One page: what is still wanted, after `after` (NULL: from the start). */
+/* One page (wanted 0: the whole list, of those without pages): what is still wanted, after `after` (NULL: from the
+ * start). */
 static json_t *get_page(struct client *client, const char *path, size_t wanted, const char *after, GError **error)
 {
+    if (wanted == 0)
+        return client_get(client, path, error);
     g_autoptr(GString) url = g_string_new(path);
     g_string_append_printf(url, "%climit=%zu", strchr(path, '?') ? '&' : '?', MIN(wanted, PAGE_ITEMS));
     if (after) {
@@ -175,9 +178,9 @@ static json_t *get_page(struct client *client, const char *path, size_t wanted, 
 json_t *client_list(struct client *client, const char *path, size_t max, GError **error)
 {
     g_autoptr(json_t) all = json_array(), next = json_null();
-    for (bool more = true; more && json_array_size(all) < max;) {
+    for (bool more = true; more && (max == 0 || json_array_size(all) < max);) {
         g_autofree char *after = json_is_null(next) ? NULL : json_scalar_text(next);
-        g_autoptr(json_t) page = get_page(client, path, max - json_array_size(all), after, error);
+        g_autoptr(json_t) page = get_page(client, path, max ? max - json_array_size(all) : 0, after, error);
         if (!page)
             return NULL;
         const json_t *items = json_object_get(page, "items");
@@ -185,7 +188,7 @@ json_t *client_list(struct client *client, const char *path, size_t max, GError 
         json_array_extend(all, (json_t *)items);
         json_decref(next);
         next = cursor ? json_incref(cursor) : json_null();
-        more = json_array_size(items) > 0 && !json_is_null(next);
+        more = max > 0 && json_array_size(items) > 0 && !json_is_null(next);
     }
     return json_pack("{s:O, s:O}", "items", all, "next", next);
 }

@@ -21,7 +21,8 @@ json_t *client_get(struct client *client, const char *path, GError **error);
 json_t *client_post(struct client *client, const char *path, const json_t *body, GError **error);
 json_t *client_delete(struct client *client, const char *path, GError **error);
 
-/* The first `max` items of a list, following "next" as long as needed. `path` may have a query. The list's own shape,
+/* The first `max` items of a list, following "next" as long as needed; 0 for lists that have no pages. `path` may have
+ * a query. The list's own shape,
  * {"items":[…],"next":…}; new reference. */
 json_t *client_list(struct client *client, const char *path, size_t max, GError **error);
 
@@ -35,8 +36,8 @@ bool client_stream(struct client *client, const char *path, client_event_fn fn, 
 char *client_path(const char *prefix, const char *id, const char *suffix);
 
 /* What most commands are (listing.c); each prints and returns the exit status. filters: option names that are query
- * parameters too, NULL-terminated, or NULL. headers and paths: as for print_items(). The option "count"
- * (CLI_OPTION_COUNT) bounds the list. */
+ * parameters too, NULL-terminated; NULL when the list has no pages. headers and paths: as for print_items(). The option
+ * "count" (CLI_OPTION_COUNT) bounds the list. */
 int client_print_list(struct cli_call *call, const char *path, const char *const *filters, const char *const *headers,
                       const char *const *paths, const char *empty);
 /* GETs prefix + the first argument; `print` shows it to people. */

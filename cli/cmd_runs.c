@@ -106,7 +106,7 @@ static int show_log(struct cli_call *call)
         return cli_fail(call, &error);
     if (!cli_given(call, "follow"))
         return follow_log(client, id, mode, &error) ? 0 : cli_fail(call, &error);
-    g_autoptr(json_t) run = follow_run(client, id, mode, &error);
+    g_autoptr(json_t) run = follow_run(client, id, mode, false, &error);
     return run ? run_exit_status(json_get_string(run, "state", NULL)) : cli_fail(call, &error);
 }
 

@@ -16,13 +16,13 @@ static void print_started(const json_t *run)
            terminal_style(stdout, STYLE_RESET), url);
 }
 
-/* Waits for the run's end in the way that was asked for; the ended run, or NULL. */
+/* Waits in the way that was asked for: the run as it is then, or NULL. */
 static json_t *wait_for(struct cli_call *call, struct client *client, const char *id, GError **error)
 {
-    bool json = cli_wants_json(call);
-    if (cli_given(call, "follow"))
-        return follow_run(client, id, json ? FOLLOW_JSON : FOLLOW_TEXT, error);
-    return follow_run(client, id, FOLLOW_SILENT, error);
+    enum follow_mode mode = !cli_given(call, "follow") ? FOLLOW_SILENT
+                            : cli_wants_json(call)     ? FOLLOW_JSON
+                                                       : FOLLOW_TEXT;
+    return follow_run(client, id, mode, cli_given(call, "wait"), error);
 }
 
 static int start(struct cli_call *call)
@@ -60,8 +60,8 @@ static int start(struct cli_call *call)
 
 static const struct cli_option options[] = {
     CLI_OPTION_PARAM,
-    {.name = "wait", .help = "wait until the run has ended; the exit status tells how"},
-    {.name = "follow", .help = "the same, and print what happens"},
+    {.name = "wait", .help = "wait until the run has ended or waits for approval; the exit status tells"},
+    {.name = "follow", .help = "print what happens until the run has ended; with --wait, until it waits for approval"},
     {.name = "reason", .value = "TEXT", .help = "kept with the run; lets it pass cooldown and max_runs"},
     CLI_OPTION_JSON,
     CLI_OPTION_CLIENT,
@@ -72,9 +72,9 @@ const struct cli_command cmd_start = {
     .name = "start",
     .arguments = "RUNBOOK",
     .summary = "start a runbook on the server",
-    .details =
-        "With --wait or --follow the exit status is the run's: 0 succeeded, 1 failed, 4 denied or expired, 6 unknown.\n"
-        "Ctrl-C leaves the run running; 'hikeshi runs cancel ID' cancels it.",
+    .details = "With --wait or --follow the exit status is the run's: 0 succeeded, 1 failed, 4 denied or expired, 5 it "
+               "waits for\n"
+               "approval (--wait only), 6 unknown. Ctrl-C leaves the run running; 'hikeshi runs cancel ID' cancels it.",
     .options = options,
     .run = start,
 };

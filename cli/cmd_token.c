@@ -102,7 +102,6 @@ static int revoke_token(struct cli_call *call)
     return 0;
 }
 
-static const struct cli_option list_options[] = {CLI_OPTION_COUNT, CLI_OPTION_END};
 static const struct cli_option create_options[] = {
     {.name = "name",
      .value = "NAME",
@@ -116,7 +115,7 @@ static const struct cli_option create_options[] = {
 };
 
 static const struct cli_subcommand subcommands[] = {
-    {"list", "", "tokens, without their text", list_options, list},
+    {"list", "", "tokens, without their text", NULL, list},
     {"create", "", "make a token and print it, once", create_options, create},
     {"revoke", "TOKEN", "end a token's life", NULL, revoke_token},
     {NULL, NULL, NULL, NULL, NULL},

@@ -9,30 +9,49 @@
 struct follow {
     enum follow_mode mode;
     struct live *live;
+    json_int_t last; /* the number of the last event seen: where to go on from */
+    bool pause;      /* stop when a person is asked */
+    bool ended;      /* the server said that the log is complete */
 };
 
 static void show(struct follow *follow, const json_t *event)
 {
+    follow->last = json_get_integer(event, "n", follow->last);
     if (follow->mode == FOLLOW_JSON)
         print_json_line(event);
     else if (follow->mode == FOLLOW_TEXT)
         live_event(follow->live, event);
 }
 
+/* The server's own event that a step is asked for approval. It may be of the past: the caller looks at the run. */
+static bool asks_a_person(const json_t *event)
+{
+    return g_strcmp0(json_get_string(event, "kind", NULL), "step") == 0 &&
+           g_strcmp0(json_get_string(event, "state", NULL), "waiting") == 0;
+}
+
 static bool on_event(void *arg, const char *event, const json_t *data)
 {
-    if (strcmp(event, "end") == 0)
+    struct follow *follow = arg;
+    follow->ended = strcmp(event, "end") == 0;
+    if (follow->ended)
         return false;
-    if (json_object_get(data, "kind")) /* anything else is the stream's own business ("lagged") */
-        show(arg, data);
-    return true;
+    if (!json_object_get(data, "kind")) /* the stream's own business ("lagged") */
+        return true;
+    show(follow, data);
+    return !follow->pause || !asks_a_person(data);
+}
+
+static json_t *get_run(struct client *client, const char *run, GError **error)
+{
+    g_autofree char *path = client_path("/runs/", run, "");
+    return client_get(client, path, error);
 }
 
 static bool follow_begin(struct follow *follow, struct client *client, const char *run, enum follow_mode mode,
                          GError **error)
 {
-    g_autofree char *path = client_path("/runs/", run, "");
-    g_autoptr(json_t) found = client_get(client, path, error);
+    g_autoptr(json_t) found = get_run(client, run, error);
     if (!found)
         return false;
     *follow = (struct follow){.mode = mode, .live = live_new(stdout)};
@@ -40,15 +59,32 @@ static bool follow_begin(struct follow *follow, struct client *client, const cha
     return true;
 }
 
-json_t *follow_run(struct client *client, const char *run, enum follow_mode mode, GError **error)
+/* Until the log has ended or pauses for a person; then the run as it is now. */
+static json_t *follow_on(struct follow *follow, struct client *client, const char *run, GError **error)
+{
+    g_autofree char *query = g_strdup_printf("/log?after=%" JSON_INTEGER_FORMAT, follow->last);
+    g_autofree char *path = client_path("/runs/", run, query);
+    return client_stream(client, path, on_event, follow, error) ? get_run(client, run, error) : NULL;
+}
+
+static bool is_waiting(const json_t *run)
+{
+    return g_strcmp0(json_get_string(run, "state", NULL), "waiting") == 0;
+}
+
+json_t *follow_run(struct client *client, const char *run, enum follow_mode mode, bool pause, GError **error)
 {
     struct follow follow;
     if (!follow_begin(&follow, client, run, mode, error))
         return NULL;
-    g_autofree char *log = client_path("/runs/", run, "/log"), *path = client_path("/runs/", run, "");
-    bool ended = client_stream(client, log, on_event, &follow, error);
+    follow.pause = pause;
+    json_t *now = NULL;
+    do {
+        json_decref(now);
+        now = follow_on(&follow, client, run, error);
+    } while (now && !follow.ended && !is_waiting(now));
     live_free(follow.live);
-    return ended ? client_get(client, path, error) : NULL;
+    return now;
 }
 
 bool follow_log(struct client *client, const char *run, enum follow_mode mode, GError **error)
@@ -56,10 +92,9 @@ bool follow_log(struct client *client, const char *run, enum follow_mode mode, G
     struct follow follow;
     if (!follow_begin(&follow, client, run, mode, error))
         return false;
-    json_int_t after = 0;
     bool fine = true;
     for (bool more = true; more;) {
-        g_autofree char *query = g_strdup_printf("/log?limit=%d&after=%" JSON_INTEGER_FORMAT, PAGE_EVENTS, after);
+        g_autofree char *query = g_strdup_printf("/log?limit=%d&after=%" JSON_INTEGER_FORMAT, PAGE_EVENTS, follow.last);
         g_autofree char *path = client_path("/runs/", run, query);
         g_autoptr(json_t) page = client_get(client, path, error);
         const json_t *items = json_object_get(page, "items");
@@ -67,7 +102,6 @@ bool follow_log(struct client *client, const char *run, enum follow_mode mode, G
         json_t *event;
         json_array_foreach (items, index, event) {
             show(&follow, event);
-            after = json_get_integer(event, "n", after);
         }
         fine = page != NULL;
         more = fine && json_array_size(items) > 0;

@@ -30,7 +30,7 @@ int client_print_list(struct cli_call *call, const char *path, const char *const
                       const char *const *paths, const char *empty)
 {
     g_autoptr(GError) error = NULL;
-    gint64 count = DEFAULT_COUNT;
+    gint64 count = filters ? DEFAULT_COUNT : 0;
     g_autofree char *url = list_path(call, path, filters);
     g_autoptr(client_t) client =
         cli_integer(call, "count", 1, 100000, &count, &error) ? client_new(call, &error) : NULL;

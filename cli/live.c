@@ -377,6 +377,9 @@ static void on_step(struct live *live, const json_t *event)
     if (why || text(event, "result"))
         say(live, text(event, "step"), terminal_state_style(state), "%s%s%s", state ? state : "",
             state && why ? ": " : "", why ? why : "");
+    if (text(event, "approval") && g_strcmp0(text(event, "state"), "waiting") == 0)
+        say(live, text(event, "step"), STYLE_YELLOW, "to decide: hikeshi approvals approve %s",
+            text(event, "approval"));
 }
 
 static const struct {
