@@ -28,6 +28,8 @@ static void session_dismantle(struct ssh_session *session)
     loop_timer_free(g_steal_pointer(&session->reply_timer));
     loop_timer_free(g_steal_pointer(&session->keepalive_timer));
     loop_timer_free(g_steal_pointer(&session->again_timer));
+    session->token = NULL;
+    g_queue_clear(&session->token_queue);
     g_autoptr(GPtrArray) channels = g_steal_pointer(&session->channels);
     session->channels = g_ptr_array_new();
     for (guint i = 0; i < channels->len; i++) {

@@ -51,7 +51,7 @@ static void overdue(void *arg)
         [SESSION_RESOLVE] = "looking up its name",
         [SESSION_DIAL] = "connecting: is the address right, and does a firewall let us through?",
         [SESSION_BACKOFF] =
-            "trying again: it hangs up before it says anything (MaxStartups of its sshd, or not an sshd)",
+            "trying again: it hangs up at once (its sshd's MaxStartups or PerSourcePenalties, or not an sshd)",
         [SESSION_HANDSHAKE] = "exchanging keys: something listens there but does not speak SSH in time",
         [SESSION_AUTH] = "signing in",
     };

@@ -20,10 +20,11 @@ enum { MAX_EXEC_BYTES = 32 * 1024 };
 /* The program is the first line of stdin. `read` takes one byte at a time from a pipe: what follows is left for the
  * command. */
 #define RUN_HEADER "IFS= read -r l&&set -- h \"$l\"&&{ unset l;" DECODE ";}"
-/* Makes sure that the command leads a process group of its own (dropbear does not), then runs $1, which is one of the above.
- * $0 is what the shell calls itself in its messages. */
+/* Makes sure that the command leads a process group of its own (dropbear does not), then runs $1, which is one of the
+ * above. $0 is what the shell calls itself in its messages. */
 #define LEAD(shell)                                                                                                    \
-    "kill -0 -$$ 2>/dev/null||{ command -v setsid >/dev/null&&exec setsid " shell " -c \"$1\" hikeshi h \"$2\";};eval \"$1\""
+    "kill -0 -$$ 2>/dev/null||{ command -v setsid >/dev/null&&exec setsid " shell                                      \
+    " -c \"$1\" hikeshi h \"$2\";};eval \"$1\""
 
 static const struct shell {
     const char *name, *program, *lead;

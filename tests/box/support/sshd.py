@@ -15,6 +15,15 @@ def fingerprint(public_key):
     return subprocess.run(["ssh-keygen", "-lf", public_key], check=True, capture_output=True, text=True).stdout.split()[1]
 
 
+def no_penalties(folder, host_key):
+    """The option that lets tests fail to sign in as often as they like, where this sshd (9.8 and later) knows it."""
+    option, path = "PerSourcePenalties no", f"{folder}/penalties"
+    with open(path, "w") as config:
+        config.write(option + "\n")
+    known = subprocess.run(["/usr/sbin/sshd", "-t", "-h", host_key, "-f", path], capture_output=True).returncode == 0
+    return [option] if known else []
+
+
 class Sshd:
     """options: more lines of sshd_config, such as "MaxSessions 2"."""
 
@@ -27,13 +36,14 @@ class Sshd:
         with open(self.client_key + ".pub") as key, open(f"{self.folder}/authorized_keys", "w") as allowed:
             allowed.write(key.read())
         self.port = free_port()
+        if os.getuid() == 0:
+            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd's own empty folder, as its service makes it
         with open(f"{self.folder}/sshd_config", "w") as config:
             config.write("\n".join([
                 f"ListenAddress {address}:{self.port}", f"HostKey {self.host_key}", f"AuthorizedKeysFile {self.folder}/authorized_keys",
                 "StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PidFile none",
-                "LogLevel VERBOSE", "MaxStartups 100", "PermitRootLogin yes", *options, ""]))
-        if os.getuid() == 0:
-            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd's own empty folder, as its service makes it
+                "LogLevel VERBOSE", "MaxStartups 100", "PermitRootLogin yes",
+                *no_penalties(self.folder, self.host_key), *options, ""]))
         self.start()
 
     def start(self):
