@@ -163,17 +163,12 @@ static bool approve(struct decision *decision, GError **error)
     return met ? grant(decision, error) : set_state(decision->tx, decision->approval, APPROVAL_EVENT_TALLY, error);
 }
 
-/* Writes the decision; *ret_new false: this person has said the same before (a double click). */
-static bool record(struct decision *decision, bool *ret_new, GError **error)
+static bool record(struct decision *decision, GError **error)
 {
     const struct actor *actor = &decision->call->actor;
-    int64_t inserted = 0;
-    if (!store_exec(decision->tx, SQL_DECISION_ADD, &inserted, error, "ssssisss", decision->id, actor->name,
-                    role_name(actor->role), actor->via ? actor->via : "api", clock_now_ms(), decision->verdict,
-                    decision->reason, decision->digest))
-        return false;
-    *ret_new = inserted > 0;
-    return true;
+    return store_exec(decision->tx, SQL_DECISION_ADD, NULL, error, "ssssisss", decision->id, actor->name,
+                      role_name(actor->role), actor->via ? actor->via : "api", clock_now_ms(), decision->verdict,
+                      decision->reason, decision->digest);
 }
 
 /* What this person said about the request before, or NULL. */
@@ -203,11 +198,8 @@ static bool annul(struct decision *decision, GError **error)
 /* The request still waits, in time, with the digest that the person saw: decide. */
 static bool decide_waiting(struct decision *decision, GError **error)
 {
-    bool new = false;
-    if (!may_decide(decision, error) || !record(decision, &new, error))
+    if (!may_decide(decision, error) || !record(decision, error))
         return false;
-    if (!new)
-        return true;
     return strcmp(decision->verdict, "deny") == 0 ? deny(decision, error) : approve(decision, error);
 }
 
@@ -217,12 +209,9 @@ static bool decide(struct decision *decision, GError **error)
     g_autofree char *digest = NULL;
     if (!said_before(decision, &before, error))
         return false;
-    if (before && g_strcmp0(json_get_string(before, "verdict", NULL), decision->verdict) == 0 &&
-        g_strcmp0(json_get_string(before, "digest", NULL), decision->digest) == 0)
-        return true; /* said twice */
     if (before || state_of(decision->approval) != APPROVAL_WAITING) {
         errors_set(error, ERROR_CONFLICT, "the approval '%s' is %s%s", decision->id,
-                   json_get_string(decision->approval, "state", "?"), before ? ", and you have decided" : "");
+                   json_get_string(decision->approval, "state", "?"), before ? ", and you have decided already" : "");
         return false;
     }
     if (json_get_integer(decision->approval, "expires_at", 0) <= clock_now_ms()) {

@@ -121,7 +121,8 @@ static void read_done(void *arg, const GError *error)
     struct run_log *log = arg;
     log->reading = false;
     if (error) {
-        log_warn("the live feed fell behind", "error", error->message, NULL);
+        if (errors_of(error) != ERROR_UNAVAILABLE) /* closing */
+            log_warn("the live feed fell behind", "error", error->message, NULL);
         return; /* the next commit reads on from the same place */
     }
     size_t index, count = json_array_size(log->rows);

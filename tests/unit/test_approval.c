@@ -102,7 +102,7 @@ static void test_approve_runs_the_step(void **state)
     assert_string_equal(json_string_value(json_array_get(json_path(clean, "approval.hosts"), 0)), "db-1");
     assert_string_equal(json_get_string(json_array_get(json_path(clean, "approval.decisions"), 0), "by", ""), "aiko");
     assert_int_equal(json_integer_value(json_path(job, "data.used")), 91);
-    assert_int_equal(decide(engine, request, "approve", &aiko), 0); /* a double click */
+    assert_int_equal(decide(engine, request, "approve", &aiko), ERROR_CONFLICT); /* a double click */
     assert_int_equal(decide(engine, request, "deny", &aiko), ERROR_CONFLICT);
     assert_int_equal(decide(engine, request, "deny", &ben), ERROR_CONFLICT);
     assert_run(engine, id, "running", "");

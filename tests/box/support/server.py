@@ -120,7 +120,7 @@ class Server:
 
     def cli(self, *args, check=True, env=None):
         """Runs `hikeshi ARGS` against this server; returns the finished process (text)."""
-        full = dict(os.environ, HIKESHI_SERVER=self.url, HIKESHI_TOKEN=self.token, NO_COLOR="1", **(env or {}))
+        full = {**os.environ, "HIKESHI_SERVER": self.url, "HIKESHI_TOKEN": self.token, "NO_COLOR": "1", **(env or {})}
         done = subprocess.run([HIKESHI, *args], env=full, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
         assert not check or done.returncode == 0, (args, done.returncode, done.stdout, done.stderr)
         return done
