@@ -21,6 +21,8 @@
 #define LIMIT_CATALOG_PATH_BYTES 4096
 /* How far back in the history the last good version of a broken file is looked for after a start. */
 #define LIMIT_CATALOG_HISTORY_COMMITS 500
+/* For all broken files of a repository together: about half a second. */
+#define LIMIT_CATALOG_HISTORY_LOOKUPS 20000
 /* The request to a fetching child: paths, a URL, references. Below a pipe's buffer, so that writing it never waits. */
 #define LIMIT_FETCH_REQUEST_BYTES (32 * 1024)
 #define LIMIT_RUNBOOK_STEPS 200

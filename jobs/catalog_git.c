@@ -185,7 +185,7 @@ static bool blob_at(git_repository *repository, const git_oid *commit_id, const 
     return found;
 }
 
-void catalog_git_history(struct catalog_git *git, const char *commit, const char *path,
+void catalog_git_history(struct catalog_git *git, const char *commit, const char *path, int *budget,
                          bool (*fn)(void *arg, const char *commit, const char *blob), void *arg)
 {
     git_revwalk *walk = NULL;
@@ -195,7 +195,8 @@ void catalog_git_history(struct catalog_git *git, const char *commit, const char
         return;
     git_revwalk_sorting(walk, GIT_SORT_TOPOLOGICAL | GIT_SORT_TIME);
     bool more = git_revwalk_push(walk, &id) == 0;
-    for (int i = 0; more && i < LIMIT_CATALOG_HISTORY_COMMITS && git_revwalk_next(&id, walk) == 0; i++) {
+    for (int i = 0; more && i<LIMIT_CATALOG_HISTORY_COMMITS && * budget> 0 && git_revwalk_next(&id, walk) == 0; i++) {
+        (*budget)--;
         if (!blob_at(git->repository, &id, path, &blob) || git_oid_equal(&blob, &previous))
             continue;
         git_oid_cpy(&previous, &blob);
@@ -404,11 +405,29 @@ static void explain_failure(struct fetching *fetching, GError **error)
     errors_set(error, ERROR_GIT, "cannot fetch '%s': %s%s", shown, message, hint);
 }
 
+/* libgit2 calls a path that is not there an unsupported protocol. */
+static bool check_local(struct fetching *fetching, GError **error)
+{
+    const char *path = fetching->fetch->url;
+    if (g_str_has_prefix(path, "file://"))
+        path += strlen("file://");
+    const char *problem = NULL;
+    if (!g_file_test(path, G_FILE_TEST_IS_DIR))
+        problem = "there is no such folder";
+    else if (git_repository_open_ext(NULL, path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL) == GIT_ENOTFOUND)
+        problem = "not a Git repository, or not its root folder";
+    if (problem != NULL)
+        errors_set(error, ERROR_GIT, "cannot fetch '%s': %s", fetching->fetch->url, problem);
+    return problem == NULL;
+}
+
 bool catalog_git_fetch(const struct catalog_fetch *fetch, GError **error)
 {
     library_start();
     struct fetching fetching = {.fetch = fetch};
     if (!catalog_url_parse(fetch->url, &fetching.url, error))
+        return false;
+    if (fetching.url.transport == CATALOG_LOCAL && !check_local(&fetching, error))
         return false;
     git_fetch_options options;
     git_fetch_options_init(&options, GIT_FETCH_OPTIONS_VERSION);

@@ -31,8 +31,9 @@ bool catalog_git_walk(struct catalog_git *git, const char *commit, catalog_entry
 char *catalog_git_read(struct catalog_git *git, const char *blob, size_t maximum, size_t *ret_length, GError **error);
 
 /* The versions of a file that differ from the one in `commit`, newest first, at most LIMIT_CATALOG_HISTORY_COMMITS
- * back. fn returns false to stop. Errors end the walk: the history is a help, not a promise. */
-void catalog_git_history(struct catalog_git *git, const char *commit, const char *path,
+ * back. Each commit looked at takes one from *budget. fn returns false to stop. Errors end the walk: the history is a
+ * help, not a promise. */
+void catalog_git_history(struct catalog_git *git, const char *commit, const char *path, int *budget,
                          bool (*fn)(void *arg, const char *commit, const char *blob), void *arg);
 
 struct catalog_fetch {

@@ -16,6 +16,7 @@ struct mirror_reading {
     struct catalog_git *git;
     struct catalog_tree *tree;
     const struct catalog_layout *layout;
+    int history_budget;
 };
 
 static bool offer(void *arg, const char *path, enum catalog_entry_kind kind, const char *blob)
@@ -36,14 +37,14 @@ static void read_history(void *arg, const char *path, bool (*fn)(void *arg, cons
                          void *fn_arg)
 {
     struct mirror_reading *reading = arg;
-    catalog_git_history(reading->git, reading->tree->commit, path, fn, fn_arg);
+    catalog_git_history(reading->git, reading->tree->commit, path, &reading->history_budget, fn, fn_arg);
 }
 
 static struct catalog_tree *read_commit(struct catalog_git *git, const char *commit,
                                         const struct catalog_layout *layout, const struct catalog_tree *previous,
                                         GError **error)
 {
-    struct mirror_reading reading = {git, catalog_tree_new(commit), layout};
+    struct mirror_reading reading = {git, catalog_tree_new(commit), layout, LIMIT_CATALOG_HISTORY_LOOKUPS};
     if (!catalog_git_walk(git, commit, offer, &reading, error)) {
         catalog_tree_unref(reading.tree);
         return NULL;

@@ -100,7 +100,8 @@ json_t *jobs_ready(struct jobs *jobs)
     const char *store = jobs->draining ? "draining" : "ok", *catalog = catalog_check(jobs);
     const char *runner = run_queue_runner_seen(jobs->runs->queue) ? "ok" : "no runner was heard";
     bool ready = strcmp(store, "ok") == 0 && strcmp(catalog, "ok") == 0;
-    return json_pack("{s:b, s:{s:s, s:s, s:s}}", "ready", ready, "checks", "store", store, "catalog", catalog, "runner",
+    return json_pack("{s:b, s:s?, s:{s:s, s:s, s:s}}", "ready", ready, "environment",
+                     config_string(jobs->config, "environment"), "checks", "store", store, "catalog", catalog, "runner",
                      runner);
 }
 

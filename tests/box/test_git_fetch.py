@@ -122,6 +122,12 @@ def test_missing_repository(server, repository, url, known, tmp_path):
     assert status == 1 and "cannot fetch" in line
 
 
+@pytest.mark.parametrize("path,said", [("nowhere", "there is no such folder"), ("", "not a Git repository, or not its root folder")])
+def test_no_local_repository(path, said, tmp_path):
+    status, line = fetch(tmp_path / "m.git", str(tmp_path / path))
+    assert (status, line) == (1, f"cannot fetch '{tmp_path / path}': {said}")
+
+
 def test_url_with_a_password_is_not_shown(tmp_path):
     status, line = fetch(tmp_path / "m.git", "https://user:hunter2@127.0.0.1:1/x.git")
     assert status == 1 and "hunter2" not in line
