@@ -15,30 +15,17 @@
 #define HANDLE "ssh"
 
 static const char *const shells[] = {"sh", "bash", NULL};
-/* The last one is h:script's alone. */
-static const struct option options[] = {
-    {.name = "timeout", .key = "timeout_ms", .kind = OPTION_DURATION},
-    {.name = "check", .kind = OPTION_BOOL},
-    {.name = "stdin", .kind = OPTION_BYTES},
-    {.name = "env", .kind = OPTION_MAP},
-    {.name = "sudo", .kind = OPTION_USER},
-    {.name = "pty", .kind = OPTION_BOOL},
-    {.name = "max_output", .kind = OPTION_COUNT, .max = LIMIT_OUTPUT_BYTES},
-    {.name = "cwd", .kind = OPTION_TEXT},
-    {.name = NULL},
-};
+#define COMMAND_OPTIONS                                                                                                \
+    {.name = "timeout", .key = "timeout_ms", .kind = OPTION_DURATION}, {.name = "check", .kind = OPTION_BOOL},         \
+        {.name = "stdin", .kind = OPTION_BYTES}, {.name = "env", .kind = OPTION_MAP},                                  \
+        {.name = "sudo", .kind = OPTION_USER}, {.name = "pty", .kind = OPTION_BOOL},                                   \
+        {.name = "max_output", .kind = OPTION_COUNT, .max = LIMIT_OUTPUT_BYTES},                                       \
+    {                                                                                                                  \
+        .name = "cwd", .kind = OPTION_TEXT                                                                             \
+    }
+static const struct option options[] = {COMMAND_OPTIONS, {.name = NULL}};
 static const struct option script_options[] = {
-    {.name = "timeout", .key = "timeout_ms", .kind = OPTION_DURATION},
-    {.name = "check", .kind = OPTION_BOOL},
-    {.name = "stdin", .kind = OPTION_BYTES},
-    {.name = "env", .kind = OPTION_MAP},
-    {.name = "sudo", .kind = OPTION_USER},
-    {.name = "pty", .kind = OPTION_BOOL},
-    {.name = "max_output", .kind = OPTION_COUNT, .max = LIMIT_OUTPUT_BYTES},
-    {.name = "cwd", .kind = OPTION_TEXT},
-    {.name = "shell", .kind = OPTION_CHOICE, .choices = shells},
-    {.name = NULL},
-};
+    COMMAND_OPTIONS, {.name = "shell", .kind = OPTION_CHOICE, .choices = shells}, {.name = NULL}};
 
 /* The object behind h: {"host", "defaults"}. */
 static json_t *check_handle(lua_State *L)
