@@ -42,7 +42,8 @@ class Sshd:
             config.write("\n".join([
                 f"ListenAddress {address}:{self.port}", f"HostKey {self.host_key}", f"AuthorizedKeysFile {self.folder}/authorized_keys",
                 "StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PidFile none",
-                "LogLevel VERBOSE", "MaxStartups 100", "PermitRootLogin yes",
+                "LogLevel VERBOSE", "SetEnv SHLVL=2",  # or bash reads ~/.bashrc for each command, whatever stands there
+                "MaxStartups 100", "PermitRootLogin yes",
                 *no_penalties(self.folder, self.host_key), *options, ""]))
         self.start()
 
