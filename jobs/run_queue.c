@@ -165,7 +165,7 @@ static void due(void *arg)
         lease->expiring = true;
         log_warn("a lease ended unheard", "run", lease->run, "worker", lease->worker, "confirmed",
                  lease->confirmed ? "yes" : "no", NULL);
-        run_recover_lease(queue->jobs, lease->id, lease->run, expired, queue);
+        run_recover_lease(queue->jobs, lease->id, lease->run, lease->confirmed, expired, queue);
     }
     if (queue->wake_at && queue->wake_at <= clock_now_ms()) {
         queue->wake_at = 0; /* run_wake_due notes the next one */
@@ -354,7 +354,7 @@ static void confirm_after(struct call *call)
     if (!lease)
         lease = lease_add(queue, id, call_string(call->request, "run"), call_string(call->request, "worker"), true);
     lease->confirmed = true;
-    lease->expiring = false; /* the confirmation was committed first: the expiry under way will find a running run */
+    lease->expiring = false; /* an end that is under way comes too late: it leaves a confirmed run alone */
     run_queue_touch(queue, id);
     arm(queue);
     run_log_kick(call->jobs->runs->log);

@@ -20,6 +20,7 @@ static void after_write(struct jobs *jobs)
 struct recovery {
     struct jobs *jobs;
     char *lease, *run;
+    bool confirmed; /* when it ended */
     run_recover_fn done;
     void *arg;
 };
@@ -84,7 +85,7 @@ static bool recover_job(struct store_tx *tx, void *arg, GError **error)
     if (g_strcmp0(json_get_string(row, "lease", NULL), recovery->lease) != 0)
         return true; /* it ended in another way first */
     if (run_row_state(row) == RUN_RUNNING)
-        return recover_running(tx, row, error);
+        return recovery->confirmed ? recover_running(tx, row, error) : true; /* the confirmation came just in time */
     struct run_change change = {.event = RUN_EVENT_REQUEUE};
     return run_change(tx, row, &change, error);
 }
@@ -102,11 +103,12 @@ static void recover_done(void *arg, const GError *error)
     g_free(recovery);
 }
 
-void run_recover_lease(struct jobs *jobs, const char *lease, const char *run, run_recover_fn done, void *arg)
+void run_recover_lease(struct jobs *jobs, const char *lease, const char *run, bool confirmed, run_recover_fn done,
+                       void *arg)
 {
     struct recovery *recovery = g_new(struct recovery, 1);
-    *recovery =
-        (struct recovery){.jobs = jobs, .lease = g_strdup(lease), .run = g_strdup(run), .done = done, .arg = arg};
+    *recovery = (struct recovery){
+        .jobs = jobs, .lease = g_strdup(lease), .run = g_strdup(run), .confirmed = confirmed, .done = done, .arg = arg};
     store_write(jobs->store, STORE_NORMAL, recover_job, recover_done, recovery);
 }
 

@@ -9,7 +9,8 @@
 
 /* Takes the run from its lease, if it is still that lease's. done comes on the loop; ok false: nothing was written. */
 typedef void (*run_recover_fn)(void *arg, const char *lease, bool ok);
-void run_recover_lease(struct jobs *jobs, const char *lease, const char *run, run_recover_fn done, void *arg);
+void run_recover_lease(struct jobs *jobs, const char *lease, const char *run, bool confirmed, run_recover_fn done,
+                       void *arg);
 
 /* Queues the runs whose delay is over, and notes when the next one is. */
 void run_wake_due(struct jobs *jobs);
