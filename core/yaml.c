@@ -357,9 +357,19 @@ static int marked_late(struct fy_event *event)
     return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
 }
 
+/* A value that is not written at all stands where its key does: libfyaml 0.7 gives it no mark, 0.8 one behind the key.
+ */
+static bool is_unwritten(struct fy_event *event)
+{
+    if (event->type != FYET_SCALAR || event->scalar.value == NULL)
+        return event->type == FYET_SCALAR;
+    return fy_token_get_text_length(event->scalar.value) == 0 &&
+           fy_token_scalar_style(event->scalar.value) == FYSS_PLAIN;
+}
+
 static bool on_event(struct builder *builder, struct fy_event *event, GError **error)
 {
-    const struct fy_mark *mark = fy_event_start_mark(event);
+    const struct fy_mark *mark = is_unwritten(event) ? NULL : fy_event_start_mark(event);
     if (mark != NULL) {
         builder->last_line = mark->line + 1 + builder->line_offset;
         builder->last_column = mark->column + 1 - marked_late(event);
