@@ -10,7 +10,8 @@
 #define LIMIT_RUNNER_BODY_BYTES (8 * 1024 * 1024)
 /* A job carries steps, modules, the inventory and the output that later steps read. */
 #define LIMIT_JOB_BYTES (64 * 1024 * 1024)
-#define LIMIT_HTTP_HEADER_BYTES (32 * 1024)
+/* Senders' headers are about 1 KiB. libmicrohttpd clears this much for each request of a connection: more costs cache. */
+#define LIMIT_HTTP_HEADER_BYTES (16 * 1024)
 #define LIMIT_HTTP_CONNECTIONS 2000
 #define LIMIT_SSE_CLIENTS 500
 /* A markdown file read by people. Larger blobs in the repository are reported and left alone. */
