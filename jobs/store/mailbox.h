@@ -13,6 +13,7 @@ struct store_job {
     store_job_fn fn;
     store_done_fn done;
     void *arg;
+    bool one_statement;      /* it needs no savepoint: its statement undoes itself */
     GError *error;           /* NULL = it worked (and is committed) */
     struct store_wait *wait; /* a thread in store_sync() that waits for it, instead of `done` */
 };

@@ -161,9 +161,14 @@ static void note_load(struct store *store, const struct group *group)
         store->rest_until_us = g_get_monotonic_time() + BUSY_REST_US;
 }
 
-/* Runs one job inside a savepoint. False when the whole transaction is gone. */
-static bool run_in_group(struct store_tx *tx, struct store_job *job)
+/* Runs a later job of a group, so that its failure undoes only itself. False when the whole transaction is gone. */
+static bool run_later(struct store_tx *tx, struct store_job *job)
 {
+    if (job->one_statement) { /* a statement that fails undoes itself; a savepoint would copy each page that it touches
+                               */
+        run_job(tx, job);
+        return connection_in_transaction(tx);
+    }
     if (!connection_control(tx, CONTROL_SAVEPOINT, &job->error))
         return connection_in_transaction(tx);
     bool ok = run_job(tx, job);
@@ -172,6 +177,19 @@ static bool run_in_group(struct store_tx *tx, struct store_job *job)
     if (!ok && !connection_control(tx, CONTROL_ROLLBACK_TO, NULL))
         return false;
     return connection_control(tx, CONTROL_RELEASE, job->error ? NULL : &job->error);
+}
+
+/* Runs the jobs of a group that began with one that worked, and commits. False when nothing of it was kept. */
+static bool run_group(struct store *store, struct group *group)
+{
+    struct store_tx *tx = store->writer;
+    struct store_job *job;
+    while ((job = next_write(store, group))) {
+        group->jobs[group->count++] = job;
+        if (!run_later(tx, job))
+            return false;
+    }
+    return connection_control(tx, CONTROL_COMMIT, NULL);
 }
 
 static void retry_singly(struct store *store, struct group *group)
@@ -183,35 +201,37 @@ static void retry_singly(struct store *store, struct group *group)
     }
 }
 
+static void count_group(struct store *store, const struct group *group, bool retried)
+{
+    int64_t committed = 0;
+    for (size_t i = 0; i < group->count; i++)
+        committed += !group->jobs[i]->error;
+    g_mutex_lock(&store->mutex);
+    store->transactions += retried ? (int64_t)group->count : 1;
+    store->retries += retried ? (int64_t)group->count : 0;
+    store->committed += committed;
+    g_mutex_unlock(&store->mutex);
+}
+
 /* Takes what waits and commits it at once. False when there is nothing left and the store is closing. */
 static bool write_group(struct store *store, struct group *group)
 {
     struct store_tx *tx = store->writer;
     group->count = group->intake = group->background = 0;
-    struct store_job *job = next_write(store, group);
-    if (!job)
+    struct store_job *first = next_write(store, group);
+    if (!first)
         return false;
     group->started_us = g_get_monotonic_time();
+    group->jobs[group->count++] = first;
     tx->lost = false;
-    bool alive = connection_control(tx, CONTROL_BEGIN, NULL);
-    do {
-        group->jobs[group->count++] = job;
-        if (alive)
-            alive = run_in_group(tx, job);
-    } while (alive && (job = next_write(store, group)));
-    bool kept = alive && connection_control(tx, CONTROL_COMMIT, NULL);
-    if (!kept)
+    /* The first job needs no savepoint: when it fails there is nothing else to keep. */
+    bool kept = connection_control(tx, CONTROL_BEGIN, &first->error) && run_job(tx, first);
+    bool retried = kept && !run_group(store, group);
+    if (retried)
         retry_singly(store, group);
-
+    connection_rollback(tx);
     note_load(store, group);
-    int64_t committed = 0;
-    for (size_t i = 0; i < group->count; i++)
-        committed += !group->jobs[i]->error;
-    g_mutex_lock(&store->mutex);
-    store->transactions += kept ? 1 : (int64_t)group->count;
-    store->retries += kept ? 0 : (int64_t)group->count;
-    store->committed += committed;
-    g_mutex_unlock(&store->mutex);
+    count_group(store, group, retried);
     finish_jobs(store, group->jobs, group->count);
     return true;
 }
@@ -296,7 +316,9 @@ static void enqueue(struct store *store, GQueue *queue, unsigned *waiting, GCond
 
 void store_write(struct store *store, enum store_priority priority, store_job_fn job, store_done_fn done, void *arg)
 {
-    enqueue(store, &store->writes[priority], &store->waiting_writes, &store->wake_writer, job_new(job, done, arg));
+    struct store_job *queued = job_new(job, done, arg);
+    queued->one_statement = priority == STORE_INTAKE;
+    enqueue(store, &store->writes[priority], &store->waiting_writes, &store->wake_writer, queued);
 }
 
 void store_read(struct store *store, store_job_fn job, store_done_fn done, void *arg)

@@ -37,6 +37,8 @@ void store_close(struct store *store);
 typedef bool (*store_job_fn)(struct store_tx *tx, void *arg, GError **error);
 typedef void (*store_done_fn)(void *arg, const GError *error);
 
+/* STORE_INTAKE goes first and runs exactly one statement that changes one row: it gets no savepoint. STORE_BACKGROUND rests while
+ * intake waits in line. */
 enum store_priority { STORE_INTAKE, STORE_NORMAL, STORE_BACKGROUND };
 /* Queues a write. Loop thread. `done` (may be NULL) comes exactly once, later, on the loop. When more than 10,000 jobs wait,
  * it comes with ERROR_BUSY. A job that fails is rolled back alone; done then gets the job's error. */
