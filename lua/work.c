@@ -5,22 +5,33 @@
 
 #include <string.h>
 
-/* What a script may know of a host: not the user, key or identity that the runner logs in with. */
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(json_get_string(*(json_t *const *)a, "name", ""), json_get_string(*(json_t *const *)b, "name", ""));
+}
+
+/* What a script may know of a host: not the user, key or identity that the runner logs in with. In order of the names.
+ */
 static json_t *visible_hosts(const json_t *inventory)
 {
-    json_t *hosts = json_object();
+    GPtrArray *sorted = g_ptr_array_new();
+    json_t *hosts = json_object(), *host;
     size_t i;
-    json_t *host;
     json_array_foreach (inventory, i, host) {
+        if (json_get_string(host, "name", NULL) && !json_get_bool(host, "jump_only", false))
+            g_ptr_array_add(sorted, host);
+    }
+    g_ptr_array_sort(sorted, by_name);
+    for (i = 0; i < sorted->len; i++) {
+        host = sorted->pdata[i];
         const char *name = json_get_string(host, "name", NULL);
-        if (!name || json_get_bool(host, "jump_only", false))
-            continue;
         json_t *labels = json_object_get(host, "labels");
         json_object_set_new(hosts, name,
                             json_pack("{s:s, s:s, s:o}", "name", name, "address",
                                       json_get_string(host, "address", name), "labels",
                                       labels ? json_deep_copy(labels) : json_object()));
     }
+    g_ptr_array_free(sorted, TRUE);
     return hosts;
 }
 

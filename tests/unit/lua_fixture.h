@@ -129,11 +129,13 @@ static json_t *fixture_json(const char *text)
     return json;
 }
 
+/* Out of order on purpose. */
 #define FIXTURE_INVENTORY                                                                                              \
-    "[{\"name\":\"db-1\",\"address\":\"10.0.1.11\",\"aliases\":[\"db-1.prod\"],\"user\":\"ops\",\"labels\":{\"role\":" \
-    "\"db\",\"env\":\"prod\"}},"                                                                                       \
-    "{\"name\":\"db-2\",\"address\":\"10.0.1.12\",\"labels\":{\"role\":\"db\",\"env\":\"stage\"}},"                    \
-    "{\"name\":\"web-1\",\"address\":\"10.0.2.11\",\"labels\":{\"role\":\"web\",\"env\":\"prod\"}}]"
+    "[{\"name\":\"web-1\",\"address\":\"10.0.2.11\",\"labels\":{\"role\":\"web\",\"env\":\"prod\"}},"                  \
+    "{\"name\":\"db-1\",\"address\":\"10.0.1.11\",\"aliases\":[\"db-1.prod\"],\"user\":\"ops\","                       \
+    "\"labels\":{\"role\":\"db\",\"env\":\"prod\"}},"                                                                  \
+    "{\"name\":\"bastion\",\"address\":\"10.0.0.1\",\"jump_only\":true},"                                              \
+    "{\"name\":\"db-2\",\"address\":\"10.0.1.12\",\"labels\":{\"role\":\"db\",\"env\":\"stage\"}}]"
 
 static void fixture_open(struct fixture *f, size_t memory_limit)
 {
