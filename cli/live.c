@@ -1,5 +1,5 @@
 /* live: one function an event kind, and whole lines out of chunks of output. */
-#include "cli/live.h"
+#include "cli/live_private.h"
 #include "cli/print.h"
 #include "cli/terminal.h"
 #include "core/clock.h"
@@ -7,16 +7,6 @@
 #include <string.h>
 
 #define MAX_LINE_BYTES 8192 /* a longer line is printed in pieces */
-
-struct live {
-    FILE *out;
-    bool tty;
-    enum terminal_clean clean;
-    GHashTable *titles;  /* step id → title */
-    GHashTable *partial; /* "step\nhost\nstream" → GString, freed with its entry: the line that is not whole yet */
-    char *step;          /* whose heading stands above */
-    char *state;
-};
 
 struct live *live_new(FILE *out)
 {
@@ -28,11 +18,6 @@ struct live *live_new(FILE *out)
     live->partial = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     live->state = g_strdup("running");
     return live;
-}
-
-static const char *text(const json_t *event, const char *key)
-{
-    return json_get_string(event, key, NULL);
 }
 
 static const char *style(const struct live *live, enum terminal_style which)
@@ -68,9 +53,7 @@ static void heading(struct live *live, const char *step)
 }
 
 /* One line in a colour: what hikeshi itself says. */
-static void say(struct live *live, const char *step, enum terminal_style colour, const char *format, ...)
-    G_GNUC_PRINTF(4, 5);
-static void say(struct live *live, const char *step, enum terminal_style colour, const char *format, ...)
+void live_say(struct live *live, const char *step, enum terminal_style colour, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -83,8 +66,8 @@ static void say(struct live *live, const char *step, enum terminal_style colour,
     fprintf(live->out, "%s%s%s\n", plain ? "" : style(live, colour), line, plain ? "" : style(live, STYLE_RESET));
 }
 
-static void print_output_line(struct live *live, const char *step, const char *host, const char *stream,
-                              const char *line, size_t length)
+void live_output_line(struct live *live, const char *step, const char *host, const char *stream, const char *line,
+                      size_t length)
 {
     /* A progress bar rewrites its line: its last state is what a person would see. */
     while (length && line[length - 1] == '\r')
@@ -116,7 +99,7 @@ static void flush_partial(struct live *live, const char *key, GString *partial)
 {
     g_auto(GStrv) parts = g_strsplit(key, "\n", 3);
     if (partial->len)
-        print_output_line(live, parts[0], *parts[1] ? parts[1] : NULL, parts[2], partial->str, partial->len);
+        live_output_line(live, parts[0], *parts[1] ? parts[1] : NULL, parts[2], partial->str, partial->len);
     g_string_truncate(partial, 0);
 }
 
@@ -139,7 +122,7 @@ static void flush_step(struct live *live, const char *step, const char *host)
 
 static void on_output(struct live *live, const json_t *event)
 {
-    const char *step = text(event, "step"), *host = text(event, "host"), *stream = text(event, "stream");
+    const char *step = live_text(event, "step"), *host = live_text(event, "host"), *stream = live_text(event, "stream");
     const json_t *value = json_object_get(event, "text");
     const char *bytes = json_string_value(value);
     size_t length = json_string_length(value);
@@ -156,7 +139,7 @@ static void on_output(struct live *live, const json_t *event)
         size_t piece = newline ? (size_t)(newline - bytes) : MIN(length, MAX_LINE_BYTES);
         g_string_append_len(partial, bytes, (gssize)piece);
         if (newline && !partial->len)
-            print_output_line(live, step, host, stream, "", 0);
+            live_output_line(live, step, host, stream, "", 0);
         else if (newline || partial->len >= MAX_LINE_BYTES)
             flush_partial(live, key, partial);
         piece += newline != NULL;
@@ -171,9 +154,22 @@ static void on_output(struct live *live, const json_t *event)
 static void on_step_start(struct live *live, const json_t *event)
 {
     json_int_t attempt = json_get_integer(event, "try", 1);
-    heading(live, text(event, "step"));
+    heading(live, live_text(event, "step"));
     if (attempt > 1)
-        say(live, text(event, "step"), STYLE_DIM, "attempt %" JSON_INTEGER_FORMAT, attempt);
+        live_say(live, live_text(event, "step"), STYLE_DIM, "attempt %" JSON_INTEGER_FORMAT, attempt);
+}
+
+/* Quoted where a shell would need it, so that a reader sees where words end. Nothing runs from this text. */
+static void append_word(GString *words, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+    g_string_append(words, words->len ? " " : "");
+    if (word && *word && strspn(word, plain) == strlen(word)) {
+        g_string_append(words, word);
+    } else {
+        g_autofree char *quoted = g_shell_quote(word ? word : "?");
+        g_string_append(words, quoted);
+    }
 }
 
 static void on_command(struct live *live, const json_t *event)
@@ -182,21 +178,21 @@ static void on_command(struct live *live, const json_t *event)
     size_t index;
     json_t *word;
     json_array_foreach (json_object_get(event, "argv"), index, word)
-        g_string_append_printf(words, "%s%s", index ? " " : "", json_is_string(word) ? json_string_value(word) : "?");
-    const char *script = text(event, "script"), *sudo = text(event, "sudo");
+        append_word(words, json_string_value(word));
+    const char *script = live_text(event, "script"), *sudo = live_text(event, "sudo");
     if (script)
         g_string_append(words, "(the step's script)");
     bool as_root = sudo || json_is_true(json_object_get(event, "sudo"));
-    say(live, text(event, "step"), STYLE_DIM, "%s %s %s", text(event, "host") ? text(event, "host") : "-",
-        as_root ? "#" : "$", words->str);
+    live_say(live, live_text(event, "step"), STYLE_DIM, "%s %s %s",
+             live_text(event, "host") ? live_text(event, "host") : "-", as_root ? "#" : "$", words->str);
 }
 
 /* "exit 1", "host_key: the key changed" */
 static char *problem_text(const json_t *event)
 {
     const json_t *error = json_object_get(event, "error");
-    const char *code = text(event, "code") ? text(event, "code") : text(error, "code");
-    const char *message = json_is_string(error) ? json_string_value(error) : text(error, "message");
+    const char *code = live_text(event, "code") ? live_text(event, "code") : live_text(error, "code");
+    const char *message = json_is_string(error) ? json_string_value(error) : live_text(error, "message");
     const json_t *number = json_object_get(event, "code");
     if (message)
         return g_strdup_printf("%s%s%s", code ? code : "", code ? ": " : "", message);
@@ -207,7 +203,7 @@ static char *problem_text(const json_t *event)
 
 static void on_host(struct live *live, const json_t *event)
 {
-    const char *step = text(event, "step"), *host = text(event, "host"), *result = text(event, "result");
+    const char *step = live_text(event, "step"), *host = live_text(event, "host"), *result = live_text(event, "result");
     flush_step(live, step, host);
     if (g_strcmp0(result, "ok") == 0)
         return;
@@ -216,54 +212,14 @@ static void on_host(struct live *live, const json_t *event)
     const char *proof = json_is_true(stopped)    ? "; the remote processes are stopped"
                         : json_is_false(stopped) ? "; could not confirm that the remote processes are stopped"
                                                  : "";
-    say(live, step, terminal_state_style(result), "%s %s%s%s%s", host ? host : "-", result ? result : "?",
-        *problem ? ": " : "", problem, proof);
+    live_say(live, step, terminal_state_style(result), "%s %s%s%s%s", host ? host : "-", result ? result : "?",
+             *problem ? ": " : "", problem, proof);
 }
 
 static void on_note(struct live *live, const json_t *event)
 {
-    say(live, text(event, "step"), STYLE_BLUE, "note: %s", text(event, "text") ? text(event, "text") : "");
-}
-
-static void report_table(struct live *live, const json_t *event)
-{
-    const char *step = text(event, "step");
-    size_t index;
-    json_t *row;
-    g_autofree char *columns = print_value_text(json_object_get(event, "columns"));
-    say(live, step, STYLE_DIM, "%s", columns);
-    json_array_foreach (json_object_get(event, "rows"), index, row) {
-        g_autofree char *cells = print_value_text(row);
-        say(live, step, STYLE_RESET, "%s", cells);
-    }
-}
-
-static void report_text(struct live *live, const json_t *event)
-{
-    const char *body = text(event, "text");
-    g_auto(GStrv) lines = g_strsplit(body ? body : "", "\n", -1);
-    for (size_t i = 0; lines[i]; i++) {
-        if (*lines[i] || lines[i + 1])
-            print_output_line(live, text(event, "step"), NULL, "out", lines[i], strlen(lines[i]));
-    }
-}
-
-static void on_report(struct live *live, const json_t *event)
-{
-    const char *step = text(event, "step"), *kind = text(event, "report_kind"), *title = text(event, "title");
-    if (g_strcmp0(kind, "metric") == 0) {
-        const json_t *value = json_object_get(event, "value");
-        g_autofree char *number = value ? print_value_text(value) : g_strdup("-");
-        const char *unit = text(event, "unit");
-        say(live, step, STYLE_BOLD, "%s: %s%s%s", title ? title : "", number, unit && g_ascii_isalpha(*unit) ? " " : "",
-            unit ? unit : "");
-        return;
-    }
-    say(live, step, STYLE_BOLD, "%s", title ? title : "report");
-    if (g_strcmp0(kind, "table") == 0)
-        report_table(live, event);
-    else
-        report_text(live, event);
+    live_say(live, live_text(event, "step"), STYLE_BLUE, "note: %s",
+             live_text(event, "text") ? live_text(event, "text") : "");
 }
 
 static char *duration_text(const json_t *event)
@@ -279,8 +235,9 @@ static void on_retry(struct live *live, const json_t *event)
 {
     g_autofree char *problem = problem_text(event);
     g_autofree char *delay = clock_duration_format(json_get_integer(event, "delay_ms", 0));
-    flush_step(live, text(event, "step"), NULL);
-    say(live, text(event, "step"), STYLE_YELLOW, "%s; next attempt in %s", *problem ? problem : "failed", delay);
+    flush_step(live, live_text(event, "step"), NULL);
+    live_say(live, live_text(event, "step"), STYLE_YELLOW, "%s; next attempt in %s", *problem ? problem : "failed",
+             delay);
 }
 
 static const char *result_mark(const struct live *live, const char *result)
@@ -292,17 +249,18 @@ static const char *result_mark(const struct live *live, const char *result)
 
 static void on_step_end(struct live *live, const json_t *event)
 {
-    const char *step = text(event, "step"), *result = text(event, "result"), *message = text(event, "message");
+    const char *step = live_text(event, "step"), *result = live_text(event, "result"),
+               *message = live_text(event, "message");
     const json_t *error = json_object_get(event, "error");
     flush_step(live, step, NULL);
     g_autofree char *problem = problem_text(event);
     g_autofree char *duration = duration_text(event);
     const char *why = *problem ? problem : message ? message : "";
-    say(live, step, terminal_state_style(result), "%s%s%s%s%s", result_mark(live, result), result ? result : "?",
-        duration, *why ? ": " : "", why);
-    if (text(error, "file") && json_is_integer(json_object_get(error, "line")))
-        say(live, step, STYLE_DIM, "at %s:%" JSON_INTEGER_FORMAT, text(error, "file"),
-            json_get_integer(error, "line", 0));
+    live_say(live, step, terminal_state_style(result), "%s%s%s%s%s", result_mark(live, result), result ? result : "?",
+             duration, *why ? ": " : "", why);
+    if (live_text(error, "file") && json_is_integer(json_object_get(error, "line")))
+        live_say(live, step, STYLE_DIM, "at %s:%" JSON_INTEGER_FORMAT, live_text(error, "file"),
+                 json_get_integer(error, "line", 0));
 }
 
 static void set_state(struct live *live, const char *state)
@@ -315,18 +273,18 @@ static void set_state(struct live *live, const char *state)
 
 static void on_approval(struct live *live, const json_t *event)
 {
-    const char *step = text(event, "step"), *policy = text(event, "policy");
+    const char *step = live_text(event, "step"), *policy = live_text(event, "policy");
     const char *key;
     json_t *value;
     set_state(live, "waiting");
-    say(live, step, STYLE_YELLOW, "waits for approval (policy %s)", policy ? policy : "-");
+    live_say(live, step, STYLE_YELLOW, "waits for approval (policy %s)", policy ? policy : "-");
     if (json_array_size(json_object_get(event, "hosts"))) {
         g_autofree char *hosts = print_value_text(json_object_get(event, "hosts"));
-        say(live, step, STYLE_RESET, "hosts: %s", hosts);
+        live_say(live, step, STYLE_RESET, "hosts: %s", hosts);
     }
     json_object_foreach (json_object_get(event, "shows"), key, value) {
         g_autofree char *shown = print_value_text(value);
-        say(live, step, STYLE_RESET, "%s: %s", key, shown);
+        live_say(live, step, STYLE_RESET, "%s: %s", key, shown);
     }
 }
 
@@ -334,7 +292,7 @@ static void on_delay(struct live *live, const json_t *event)
 {
     g_autofree char *until = clock_format(json_get_integer(event, "until", 0));
     set_state(live, "waiting");
-    say(live, text(event, "step"), STYLE_YELLOW, "waits until %s", until);
+    live_say(live, live_text(event, "step"), STYLE_YELLOW, "waits until %s", until);
 }
 
 static void print_end(struct live *live, const char *state, const char *reason, const json_t *verified,
@@ -353,33 +311,34 @@ static void print_end(struct live *live, const char *state, const char *reason, 
 static void on_run_end(struct live *live, const json_t *event)
 {
     flush_step(live, NULL, NULL);
-    set_state(live, text(event, "state"));
-    print_end(live, live->state, text(event, "reason"), json_object_get(event, "verified"), text(event, "message"));
+    set_state(live, live_text(event, "state"));
+    print_end(live, live->state, live_text(event, "reason"), json_object_get(event, "verified"),
+              live_text(event, "message"));
 }
 
 /* The server's own: a state that the runner did not tell (queued, approved, denied, expired, cancelled while waiting).
  */
 static void on_run(struct live *live, const json_t *event)
 {
-    const char *state = text(event, "state");
+    const char *state = live_text(event, "state");
     if (!state || g_strcmp0(state, live->state) == 0)
         return;
     bool known = run_state_is_final(live->state);
     set_state(live, state);
     if (run_state_is_final(state) && !known)
-        print_end(live, state, text(event, "reason"), NULL, text(event, "text"));
+        print_end(live, state, live_text(event, "reason"), NULL, live_text(event, "text"));
 }
 
 static void on_step(struct live *live, const json_t *event)
 {
-    const char *state = text(event, "result") ? text(event, "result") : text(event, "state"),
-               *why = text(event, "text");
-    if (why || text(event, "result"))
-        say(live, text(event, "step"), terminal_state_style(state), "%s%s%s", state ? state : "",
-            state && why ? ": " : "", why ? why : "");
-    if (text(event, "approval") && g_strcmp0(text(event, "state"), "waiting") == 0)
-        say(live, text(event, "step"), STYLE_YELLOW, "to decide: hikeshi approvals approve %s",
-            text(event, "approval"));
+    const char *state = live_text(event, "result") ? live_text(event, "result") : live_text(event, "state"),
+               *why = live_text(event, "text");
+    if (why || live_text(event, "result"))
+        live_say(live, live_text(event, "step"), terminal_state_style(state), "%s%s%s", state ? state : "",
+                 state && why ? ": " : "", why ? why : "");
+    if (live_text(event, "approval") && g_strcmp0(live_text(event, "state"), "waiting") == 0)
+        live_say(live, live_text(event, "step"), STYLE_YELLOW, "to decide: hikeshi approvals approve %s",
+                 live_text(event, "approval"));
 }
 
 static const struct {
@@ -391,7 +350,7 @@ static const struct {
     {"output", on_output},
     {"host", on_host},
     {"note", on_note},
-    {"report", on_report},
+    {"report", live_report},
     {"retry", on_retry},
     {"step_end", on_step_end},
     {"approval", on_approval},
@@ -403,7 +362,7 @@ static const struct {
 
 void live_event(struct live *live, const json_t *event)
 {
-    const char *kind = text(event, "kind");
+    const char *kind = live_text(event, "kind");
     for (size_t i = 0; kind && i < G_N_ELEMENTS(kinds); i++) {
         if (strcmp(kinds[i].kind, kind) == 0)
             kinds[i].fn(live, event);
@@ -416,7 +375,7 @@ void live_steps(struct live *live, const json_t *steps)
     size_t index;
     json_t *step;
     json_array_foreach (steps, index, step) {
-        const char *id = text(step, "id"), *title = text(step, "title");
+        const char *id = live_text(step, "id"), *title = live_text(step, "title");
         if (id && title)
             g_hash_table_replace(live->titles, g_strdup(id), g_strdup(title));
     }

@@ -69,6 +69,16 @@ static void test_plain(void **state)
          {"{\"kind\":\"run\",\"state\":\"denied\",\"reason\":\"denied\",\"text\":\"by ben\"}"},
          "run denied (denied): by ben\n",
          4},
+        {"words are quoted where they end unseen",
+         {"{\"kind\":\"command\",\"step\":\"look\",\"host\":\"h\",\"argv\":[\"rm\",\"-rf\",\"a "
+          "b\",\"\",\"it's\"],\"sudo\":true}"},
+         "[look] How full?\n[look] h # rm -rf 'a b' '' 'it'\\''s'\n",
+         5},
+        {"tables are aligned",
+         {"{\"kind\":\"report\",\"step\":\"look\",\"report_kind\":\"table\",\"title\":\"t\",\"columns\":[\"a\",\"b\"],"
+          "\"rows\":[[\"long\",1],[\"x\"]]}"},
+         "[look] How full?\n[look] t\n[look] a     b\n[look] long  1\n[look] x     \n",
+         5},
         {"unknown kinds are no output", {"{\"kind\":\"later\",\"text\":\"x\"}", "{}"}, "", 5},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
