@@ -48,12 +48,22 @@ struct source *delivery_source(const struct delivery_service *service, const cha
 void delivery_metrics(struct jobs *jobs, json_t *metrics)
 {
     const struct delivery_service *s = jobs->deliveries;
-    json_object_set_new(metrics, "deliveries_received_total", json_integer(s->received));
-    json_object_set_new(metrics, "deliveries_repeated_total", json_integer(s->repeated));
-    json_object_set_new(metrics, "deliveries_refused_total", json_integer(s->refused));
-    json_object_set_new(metrics, "deliveries_malformed_total", json_integer(s->malformed));
-    json_object_set_new(metrics, "deliveries_busy_total", json_integer(s->busy));
-    json_object_set_new(metrics, "deliveries_in_work", json_integer((json_int_t)delivery_queue_flying(s->queue)));
+    json_object_set_new(metrics, "hikeshi_deliveries_received_total", json_integer(s->received));
+    json_object_set_new(metrics, "hikeshi_deliveries_repeated_total", json_integer(s->repeated));
+    json_object_set_new(metrics, "hikeshi_deliveries_refused_total", json_integer(s->refused));
+    json_object_set_new(metrics, "hikeshi_deliveries_malformed_total", json_integer(s->malformed));
+    json_object_set_new(metrics, "hikeshi_deliveries_busy_total", json_integer(s->busy));
+    json_object_set_new(metrics, "hikeshi_deliveries_in_work",
+                        json_integer((json_int_t)delivery_queue_flying(s->queue)));
+}
+
+bool delivery_counts(struct store_tx *tx, json_t *metrics, GError **error)
+{
+    g_autoptr(json_t) row = NULL;
+    if (!store_get(tx, SQL_DELIVERY_WAITING, &row, error, ""))
+        return false;
+    json_object_set(metrics, "hikeshi_deliveries_waiting", json_object_get(row, "count"));
+    return true;
 }
 
 /* --- intake --- */

@@ -20,8 +20,9 @@ void delivery_get(struct jobs *jobs, json_t *request, const struct actor *actor,
 /* Why it did or did not start a run, rule by rule. */
 void delivery_explain(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void delivery_replay(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
-/* Adds counters by name, for /metrics. */
+/* Adds numbers by name, for /metrics: what intake counted since the start; inside a store job, how many wait to be worked on. */
 void delivery_metrics(struct jobs *jobs, json_t *metrics);
+bool delivery_counts(struct store_tx *tx, json_t *metrics, GError **error);
 void source_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 
 #endif

@@ -30,23 +30,14 @@ void match_plan_free(struct match_plan *plan)
     g_free(plan);
 }
 
-/* One evaluation: a trigger against the incident or one of its alerts. */
+/* The evaluation of all triggers against the incident or each of its alerts. */
 struct matching {
     struct match_plan *plan;
+    GPtrArray *alerts; /* json_t*: those that runs may start for */
     const json_t *incident, *change;
     bool news; /* worth a sentence in the timeline: not a second look at what was told before */
     size_t unmatched;
 };
-
-static bool has_text(const json_t *array, const char *text)
-{
-    size_t i;
-    json_t *item;
-    json_array_foreach ((json_t *)array, i, item)
-        if (g_strcmp0(json_string_value(item), text) == 0)
-            return true;
-    return false;
-}
 
 static char *start_key(const struct runbook *runbook, const struct trigger *trigger, const json_t *incident,
                        const json_t *alert)
@@ -152,22 +143,41 @@ static void evaluate(struct matching *m, const struct runbook *runbook, const st
     json_array_append_new(m->plan->rules, entry);
 }
 
-/* Alerts that this delivery may start runs for: the ones that began to fire, or all that fire when more than them
- * changed. */
-static void evaluate_alerts(struct matching *m, const struct runbook *runbook, const struct trigger *trigger, bool all)
+/* The alerts that runs may start for: the ones that began to fire, or all that fire when more than them changed. */
+static GPtrArray *pick_alerts(const json_t *incident, const json_t *change, bool all)
 {
-    const json_t *fired = json_object_get(m->change, "alerts");
+    GPtrArray *picked = g_ptr_array_new();
+    g_autoptr(GHashTable) fired = g_hash_table_new(g_str_hash, g_str_equal);
     size_t i;
-    json_t *alert;
-    json_array_foreach (json_object_get(m->incident, "alerts"), i, alert) {
-        if (g_strcmp0(json_get_string(alert, "status", NULL), "firing") != 0)
-            continue;
-        if (all || has_text(fired, json_get_string(alert, "id", "")))
+    json_t *item;
+    json_array_foreach (json_object_get(change, "alerts"), i, item)
+        g_hash_table_add(fired, (void *)json_string_value(item));
+    json_array_foreach (json_object_get(incident, "alerts"), i, item)
+        if (g_strcmp0(json_get_string(item, "status", NULL), "firing") == 0 &&
+            (all || g_hash_table_contains(fired, json_get_string(item, "id", ""))))
+            g_ptr_array_add(picked, item);
+    return picked;
+}
+
+/* A trigger for one alert name cannot match another: with thousands of both, this comparison is most of the work. */
+static bool names_another(const char *name, const json_t *alert)
+{
+    return name && *name != '~' && *name != '!' && strcmp(name, json_get_string(alert, "name", "")) != 0;
+}
+
+static void evaluate_alerts(struct matching *m, const struct runbook *runbook, const struct trigger *trigger)
+{
+    const char *name = json_get_string(trigger->match, "alert", NULL);
+    for (guint i = 0; i < m->alerts->len; i++) {
+        json_t *alert = m->alerts->pdata[i];
+        if (m->unmatched >= MAX_UNMATCHED && names_another(name, alert))
+            m->plan->omitted++;
+        else
             evaluate(m, runbook, trigger, alert);
     }
 }
 
-static void match_triggers(struct matching *m, bool all)
+static void match_triggers(struct matching *m)
 {
     const GPtrArray *runbooks = m->plan->set->runbooks;
     for (guint i = 0; i < runbooks->len; i++) {
@@ -177,7 +187,7 @@ static void match_triggers(struct matching *m, bool all)
             if (trigger->kind != TRIGGER_INCIDENT)
                 continue;
             if (trigger->for_each_alert)
-                evaluate_alerts(m, runbook, trigger, all);
+                evaluate_alerts(m, runbook, trigger);
             else
                 evaluate(m, runbook, trigger, NULL);
         }
@@ -218,8 +228,11 @@ struct match_plan *delivery_match(struct catalog_set *set, const json_t *inciden
     if (!set || !(opened || details || fired || always))
         return plan;
     match_documents(&m);
-    if (!resolved && strcmp(starts, "never") != 0)
-        match_triggers(&m, always || details || opened);
+    if (resolved || strcmp(starts, "never") == 0)
+        return plan;
+    m.alerts = pick_alerts(incident, change, always || details || opened);
+    match_triggers(&m);
+    g_ptr_array_unref(m.alerts);
     return plan;
 }
 

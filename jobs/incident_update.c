@@ -390,16 +390,14 @@ static void add_before(json_t *change, const json_t *before)
     for (const char *const *flag = flags; *flag; flag++)
         if (json_get_bool(before, *flag, false))
             json_object_set_new(change, *flag, json_true());
-    json_t *alerts = json_object_get(change, "alerts");
-    size_t i, j;
-    json_t *old, *own;
-    json_array_foreach (json_object_get(before, "alerts"), i, old) {
-        bool there = false;
-        json_array_foreach (alerts, j, own)
-            there = there || json_equal(old, own);
-        if (!there)
-            json_array_append(alerts, old);
-    }
+    json_t *alerts = json_object_get(change, "alerts"), *id;
+    g_autoptr(GHashTable) known = g_hash_table_new(g_str_hash, g_str_equal);
+    size_t i;
+    json_array_foreach (alerts, i, id)
+        g_hash_table_add(known, (void *)json_string_value(id));
+    json_array_foreach (json_object_get(before, "alerts"), i, id)
+        if (!g_hash_table_contains(known, json_string_value(id)))
+            json_array_append(alerts, id);
 }
 
 bool incident_update_apply(struct store_tx *tx, const char *source, const json_t *update,

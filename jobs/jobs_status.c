@@ -1,8 +1,10 @@
 /* jobs_status: readiness and metrics. Numbers from the database are those of the last look, at most one question old: a
  * scrape never waits, and never makes the database work more often than REFRESH_MS. */
+#include "jobs/delivery.h"
 #include "jobs/jobs_status.h"
 #include "core/clock.h"
 #include "jobs/catalog.h"
+#include "jobs/outbox.h"
 #include "jobs/run_private.h"
 
 enum { REFRESH_MS = 1000 };
@@ -21,7 +23,8 @@ static bool read_job(struct store_tx *tx, void *arg, GError **error)
     g_clear_pointer(&status->found, json_decref);
     g_autoptr(json_t) states = NULL, waiting = NULL, counts = json_object();
     if (!store_list(tx, SQL_RUN_STATE_COUNTS, &states, error, "") ||
-        !store_get(tx, SQL_APPROVAL_WAITING_COUNT, &waiting, error, ""))
+        !store_get(tx, SQL_APPROVAL_WAITING_COUNT, &waiting, error, "") || !delivery_counts(tx, counts, error) ||
+        !outbox_counts(tx, counts, error))
         return false;
     static const char *const open[] = {"queued", "running", "waiting"};
     for (size_t i = 0; i < G_N_ELEMENTS(open); i++) {
@@ -145,6 +148,7 @@ json_t *jobs_metrics(struct jobs *jobs)
     json_t *metrics = json_object();
     json_object_update(metrics, jobs->status->counts);
     run_queue_metrics(jobs->runs->queue, metrics);
+    delivery_metrics(jobs, metrics);
     add_store(metrics, jobs->store);
     add_catalog(metrics, jobs->catalog);
     return metrics;

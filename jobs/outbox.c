@@ -169,6 +169,22 @@ void outbox_set_backoff_ms(struct outbox_service *service, int64_t backoff_ms)
     service->backoff_ms = backoff_ms;
 }
 
+bool outbox_counts(struct store_tx *tx, json_t *metrics, GError **error)
+{
+    g_autoptr(json_t) rows = NULL;
+    size_t i;
+    json_t *row;
+    if (!store_list(tx, SQL_OUTBOX_COUNTS, &rows, error, ""))
+        return false;
+    json_object_set_new(metrics, "hikeshi_outbox_pending", json_integer(0));
+    json_object_set_new(metrics, "hikeshi_outbox_dead", json_integer(0));
+    json_array_foreach (rows, i, row) {
+        g_autofree char *name = g_strconcat("hikeshi_outbox_", json_get_string(row, "state", "unknown"), NULL);
+        json_object_set(metrics, name, json_object_get(row, "count"));
+    }
+    return true;
+}
+
 /* --- the API --- */
 
 static json_t *row_shape(const json_t *row)

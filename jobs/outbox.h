@@ -17,6 +17,8 @@ bool outbox_add(struct store_tx *tx, const char *event, const char *incident, co
                 GError **error);
 /* Wakes the sender after a commit. Loop thread. */
 void outbox_kick(struct jobs *jobs);
+/* Inside a store job: adds how many messages wait and how many were given up, for /metrics. */
+bool outbox_counts(struct store_tx *tx, json_t *metrics, GError **error);
 void outbox_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 
 #endif
