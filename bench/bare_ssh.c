@@ -1,5 +1,5 @@
-/* bare_ssh: the floor of bench latency: one warm libssh2 session that runs a command whenever a line comes on stdin, and prints the
- * microseconds from there to its first byte of output. No checks, no stopping, no storing.
+/* bare_ssh: the floor of bench latency: one warm libssh2 session that runs a command whenever a line comes on stdin,
+ * and prints the microseconds from there to its first byte of output. No checks, no stopping, no storing.
  *
  * bench_bare_ssh PORT USER KEYFILE COMMAND */
 #include <arpa/inet.h>
@@ -26,7 +26,8 @@ static long long now_us(void)
 
 static LIBSSH2_SESSION *connect_to(int port, const char *user, const char *key)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((unsigned short)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
         die("cannot connect");

@@ -7,8 +7,8 @@
 #include "core/limits.h"
 #include "core/log.h"
 #include "core/wire.h"
-#include "runner/exec.h"
 #include "runner/batch.h"
+#include "runner/exec.h"
 
 #include <string.h>
 
