@@ -193,8 +193,10 @@ static void set_interrupted(struct script *script, const struct task *task)
                               timeout ? "the step's time is over" : "the step was cancelled");
     lua_Debug info;
     struct place place;
+    /* A hook's yield steps one instruction back, perhaps onto the chunk's prologue, which counts as line 1. */
     if (script_place(task->L, &info, &place))
-        set_place(error, place.file, place.line);
+        set_place(error, place.file,
+                  strcmp(place.file, script->work->file) == 0 ? MAX(place.line, script->work->line) : place.line);
     json_decref(outcome(script)->error);
     outcome(script)->error = error;
 }
