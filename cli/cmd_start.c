@@ -33,8 +33,10 @@ static int start(struct cli_call *call)
     if (!client)
         return cli_fail(call, &error);
     g_autoptr(json_t) body = json_pack("{s:s, s:O}", "runbook", cli_argument(call, 0), "params", params);
-    if (cli_given(call, "reason"))
-        json_set_string(body, "reason", cli_value(call, "reason"));
+    static const char *const said[] = {"reason", "incident", "alert"};
+    for (size_t i = 0; i < G_N_ELEMENTS(said); i++)
+        if (cli_given(call, said[i]))
+            json_set_string(body, said[i], cli_value(call, said[i]));
     g_autoptr(json_t) run = client_post(client, "/runs", body, &error);
     if (!run)
         return cli_fail(call, &error);
@@ -62,7 +64,11 @@ static const struct cli_option options[] = {
     CLI_OPTION_PARAM,
     {.name = "wait", .help = "wait until the run has ended or waits for approval; the exit status tells"},
     {.name = "follow", .help = "print what happens until the run has ended; with --wait, until it waits for approval"},
-    {.name = "reason", .value = "TEXT", .help = "kept with the run; lets it pass cooldown and max_runs"},
+    {.name = "incident",
+     .value = "ID",
+     .help = "the incident that the run is for; params with 'from' are taken from it"},
+    {.name = "alert", .value = "ID", .help = "one alert of that incident"},
+    {.name = "reason", .value = "TEXT", .help = "kept with the run; lets it pass cooldown, max_runs and breaker"},
     CLI_OPTION_JSON,
     CLI_OPTION_CLIENT,
     CLI_OPTION_END,

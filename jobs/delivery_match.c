@@ -111,7 +111,9 @@ static void add_start(struct matching *m, const struct runbook *runbook, const s
     }
     if (trigger->suggest) {
         json_set_string(entry, "outcome", "suggested");
-        tell(m, "runbook %s is suggested: hikeshi start %s", runbook->id, runbook->id);
+        const char *alert_id = json_get_string(alert, "id", NULL);
+        tell(m, "runbook %s is suggested: hikeshi start %s --incident %s%s%s", runbook->id, runbook->id,
+             json_get_string(m->incident, "id", "?"), alert_id ? " --alert " : "", alert_id ? alert_id : "");
         return;
     }
     struct match_start *start = g_new0(struct match_start, 1);

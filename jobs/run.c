@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "core/crypto.h"
 #include "core/errors.h"
+#include "jobs/incident_view.h"
 #include "jobs/job.h"
 #include "jobs/outbox.h"
 #include "jobs/run_private.h"
@@ -57,9 +58,11 @@ static char *start_sentence(const struct runbook *runbook, const struct run_star
 {
     if (suppressed)
         return g_strdup_printf("\"%s\" was not started: %s", runbook->title, suppressed);
-    if (start->trigger_id && g_strcmp0(start->trigger_kind, "manual") != 0)
-        return g_strdup_printf("\"%s\" is queued by its trigger %s", runbook->title, start->trigger_id);
-    return g_strdup_printf("\"%s\" is queued by %s", runbook->title, start->requested_name);
+    if (g_strcmp0(start->trigger_kind, "manual") != 0)
+        return g_strdup_printf("\"%s\" is queued by its trigger %s", runbook->title,
+                               start->trigger_id ? start->trigger_id : start->trigger_kind);
+    return g_strdup_printf("\"%s\" is queued by %s%s%s", runbook->title, start->requested_name, start->why ? ": " : "",
+                           start->why ? start->why : "");
 }
 
 static bool tell_start(struct store_tx *tx, const char *run, const struct runbook *runbook,
@@ -163,7 +166,7 @@ static bool start_and_view(struct store_tx *tx, struct call *call, const struct 
     start->runbook = runbook->id;
     start->requested_kind = call->actor.kind;
     start->requested_name = call->actor.name;
-    start->override = call_string(call->request, "reason") != NULL;
+    start->why = call_string(call->request, "reason");
     start->set = call->set;
     if (!run_insert(tx, runbook, start, &id, error))
         return false;
@@ -173,23 +176,76 @@ static bool start_and_view(struct store_tx *tx, struct call *call, const struct 
     return call->result != NULL;
 }
 
-static bool start_job(struct store_tx *tx, struct call *call, GError **error)
+/* The runbook's trigger that lets people start it has an id like any other. */
+static const char *manual_trigger(const struct runbook *runbook)
 {
-    const char *id = call_need_string(call->request, "runbook", error);
-    const struct runbook *runbook = id ? find_runbook(call, id, error) : NULL;
-    if (!runbook)
-        return false;
-    g_autoptr(json_t) none = json_object();
-    const json_t *given = json_object_get(json_object_get(call->request, "body"), "params");
+    for (guint i = 0; i < runbook->triggers->len; i++) {
+        const struct trigger *trigger = runbook->triggers->pdata[i];
+        if (trigger->kind == TRIGGER_MANUAL)
+            return trigger->id;
+    }
+    return NULL;
+}
+
+static json_t *alert_of(const json_t *incident, const char *id)
+{
+    json_t *alert;
+    size_t index;
+    json_array_foreach (json_object_get(incident, "alerts"), index, alert)
+        if (g_strcmp0(json_get_string(alert, "id", NULL), id) == 0)
+            return alert;
+    return NULL;
+}
+
+/* What the request says the run is for: {"incident","alert"}, as steps will see them. New reference. */
+static json_t *read_context(struct store_tx *tx, const struct call *call, GError **error)
+{
+    const char *id = call_string(call->request, "incident"), *alert_id = call_string(call->request, "alert");
+    if (!id && alert_id) {
+        errors_set(error, ERROR_INVALID, "'alert' is one of an incident: 'incident' is missing");
+        return NULL;
+    }
+    g_autoptr(json_t) incident = id ? incident_load_brief(tx, id, error) : NULL;
+    if (id && !incident)
+        return NULL;
+    json_t *alert = alert_id ? alert_of(incident, alert_id) : NULL;
+    if (alert_id && !alert) {
+        errors_set(error, ERROR_NOT_FOUND, "the incident '%s' has no alert '%s'", id, alert_id);
+        return NULL;
+    }
+    return json_pack("{s:O*, s:O*}", "incident", incident, "alert", alert);
+}
+
+static bool read_given(const struct call *call, json_t **ret_given, GError **error)
+{
+    json_t *given = json_object_get(json_object_get(call->request, "body"), "params");
     if (given && !json_is_object(given) && !json_is_null(given)) {
         errors_set(error, ERROR_INVALID, "'params' is not an object");
         return false;
     }
+    *ret_given = json_is_object(given) ? json_incref(given) : json_object();
+    return true;
+}
+
+static bool start_job(struct store_tx *tx, struct call *call, GError **error)
+{
+    const char *id = call_need_string(call->request, "runbook", error);
+    const struct runbook *runbook = id ? find_runbook(call, id, error) : NULL;
+    g_autoptr(json_t) given = NULL, context = runbook ? read_context(tx, call, error) : NULL;
+    if (!context || !read_given(call, &given, error))
+        return false;
+    json_t *incident = json_object_get(context, "incident"), *alert = json_object_get(context, "alert");
     g_autoptr(json_t) params =
-        runbook_bind_params(runbook, json_is_object(given) ? given : none, NULL, call->set->inventory, NULL, error);
+        runbook_bind_params(runbook, given, incident ? context : NULL, call->set->inventory, NULL, error);
     if (!params)
         return false;
-    struct run_start start = {.trigger_kind = "manual", .params = params};
+    struct run_start start = {.trigger_kind = "manual",
+                              .trigger_id = manual_trigger(runbook),
+                              .incident = json_get_string(incident, "id", NULL),
+                              .alert = json_get_string(alert, "id", NULL),
+                              .incident_snapshot = incident,
+                              .alert_snapshot = alert,
+                              .params = params};
     return start_and_view(tx, call, runbook, &start, error);
 }
 
@@ -234,6 +290,7 @@ static bool rerun_job(struct store_tx *tx, struct call *call, GError **error)
         return false;
     json_t *incident = json_object_get(row, "incident_json"), *alert = json_object_get(row, "alert_json");
     struct run_start start = {.trigger_kind = "manual",
+                              .trigger_id = manual_trigger(runbook),
                               .incident = json_get_string(row, "incident", NULL),
                               .alert = json_get_string(row, "alert", NULL),
                               .params = params,

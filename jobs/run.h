@@ -21,9 +21,10 @@ struct run_start {
     json_t *incident_snapshot, *alert_snapshot; /* what the steps see; or NULL */
     const char *suppressed;                     /* NULL, or the reason to record it as suppressed and never run */
     const char *rerun_of;
-    bool override; /* a person said why cooldown, max_runs and breaker do not count this time */
-    struct catalog_set
-        *set; /* the catalog `runbook` is of: its modules are pinned with the run; borrowed; may be NULL */
+    /* What a person said about it, or NULL; then cooldown, max_runs and breaker do not count this time. */
+    const char *why;
+    /* The catalog `runbook` is of: its modules are pinned with the run. Borrowed; may be NULL. */
+    struct catalog_set *set;
 };
 /* Inside a store job: inserts run + steps, timeline entry and outbox; *ret_id (g_free) is NULL when start_key was
  * taken. `runbook` is pinned: its commit and steps are stored with the run. */
@@ -35,15 +36,16 @@ void run_service_free(struct run_service *service);
 /* After a commit that inserted or queued runs: hands them to waiting leases and tells the feed. Loop thread. */
 void run_queue_kick(struct jobs *jobs);
 
-/* API. POST /runs {"runbook","params","reason"}; Idempotency-Key arrives as request.idempotency_key. */
+/* API. POST /runs {"runbook","params","reason","incident","alert"}: with an incident (and one of its alerts), params are
+ * also taken from it, and the run is its. Idempotency-Key arrives as request.idempotency_key. */
 void run_start_request(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
-void run_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done,
-             void *arg); /* product shape */
+/* product shape */
+void run_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_cancel(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_rerun(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
-void run_resolve(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done,
-                 void *arg); /* step, as, reason */
+/* body {"step","as":"ok|failed|rerun","reason"} */
+void run_resolve(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 /* Stored events after request.after (a number) for the log, at most request.limit (default 1000):
  * {"items":[{"n","attempt","seq","at","kind","step",…}],"next":n,"ended":bool}. Event shapes: docs/design/wire.md; the
  * server's own have seq null. The feed publishes the same objects, with "run", on "run:ID", "incident:ID" and "all". */

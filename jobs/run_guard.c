@@ -43,7 +43,7 @@ static const char *judge(const struct limits *limits, const struct run_start *st
     if (limits->concurrency > 0 && g_strcmp0(limits->overflow, "drop") == 0 &&
         json_get_integer(counts, "unended", 0) >= limits->concurrency)
         return "concurrency";
-    if (start->override)
+    if (start->why)
         return NULL;
     const json_t *last = json_object_get(counts, "last_created");
     if (limits->cooldown_ms > 0 && json_is_integer(last) && now_ms - json_integer_value(last) < limits->cooldown_ms)
@@ -61,7 +61,7 @@ bool run_guard_check(struct store_tx *tx, const struct runbook *runbook, const s
     bool open = false;
     if (!broken(tx, runbook, start, &open, error))
         return false;
-    if (open && !start->override && !ret->suppressed)
+    if (open && !start->why && !ret->suppressed)
         ret->suppressed = "breaker";
     if (limits->concurrency <= 0 && limits->cooldown_ms <= 0 && limits->max_runs <= 0)
         return true;

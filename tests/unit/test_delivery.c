@@ -360,7 +360,8 @@ static void an_incident_starts_one_run(void **state)
     assert_int_equal(timeline_count(incident, "acknowledged"), 1);
     assert_outcome(site, "1", "started");
     g_autoptr(json_t) deliveries = items(site, delivery_list); /* newest first */
-    assert_note(site, json_get_string(json_array_get(deliveries, 1), "id", ""), "processed", "this event starts nothing");
+    assert_note(site, json_get_string(json_array_get(deliveries, 1), "id", ""), "processed",
+                "this event starts nothing");
     assert_outcome(site, json_get_string(json_array_get(deliveries, 0), "id", ""), "started_before");
 }
 
@@ -544,6 +545,36 @@ static void a_suggestion_starts_nothing(void **state)
     settle(site);
     assert_outcome(site, "1", "suggested");
     assert_int_equal(count(site, run_list), 0);
+}
+
+/* What was suggested is started by a person, for the incident: its values reach the params, and the run is its. */
+static void a_person_starts_what_was_suggested(void **state)
+{
+    struct site *site = *state;
+    engine_add_runbook(
+        site->engine, "ask",
+        "params: {title: {type: string, required: true, from: incident.title}}\n"
+        "triggers: [{kind: incident, match: {source: pd}, start: suggest}, {kind: manual, id: by-hand}]\n",
+        STEP);
+    pagerduty(site, "pd", "E1", "triggered", "triggered", 0);
+    settle(site);
+    g_autoptr(json_t) incident = incident_at(site, 0);
+    const char *id = json_get_string(incident, "id", "");
+    call_refused(site->engine, run_start_request, json_pack("{s:{s:s}}", "body", "runbook", "ask"), ERROR_INVALID);
+    call_refused(site->engine, run_start_request,
+                 json_pack("{s:{s:s, s:s}}", "body", "runbook", "ask", "incident", "inc_none"), ERROR_NOT_FOUND);
+    call_refused(site->engine, run_start_request,
+                 json_pack("{s:{s:s, s:s, s:s}}", "body", "runbook", "ask", "incident", id, "alert", "none"),
+                 ERROR_NOT_FOUND);
+    call_refused(site->engine, run_start_request,
+                 json_pack("{s:{s:s, s:s}}", "body", "runbook", "ask", "alert", "none"), ERROR_INVALID);
+    g_autoptr(json_t) run =
+        call_ok(site->engine, run_start_request, json_pack("{s:{s:s, s:s}}", "body", "runbook", "ask", "incident", id));
+    assert_string_equal(json_get_string(run, "incident", ""), id);
+    assert_string_equal(json_path_string(run, "params.title"), json_get_string(incident, "title", "-"));
+    assert_string_equal(json_path_string(run, "trigger.id"), "by-hand");
+    g_autoptr(json_t) after = incident_at(site, 0);
+    assert_int_equal(timeline_count(after, "run"), 1);
 }
 
 static void documents_are_linked(void **state)
@@ -752,6 +783,7 @@ int main(void)
         TEST(a_large_group_starts_all_its_runs),
         TEST(explains_why_nothing_starts),
         TEST(a_suggestion_starts_nothing),
+        TEST(a_person_starts_what_was_suggested),
         TEST(documents_are_linked),
         TEST(a_resolve_cancels_what_asks_for_it),
         TEST(a_replay_matches_with_the_runbooks_of_now),
