@@ -1,6 +1,7 @@
 /* channel: see channel.h. Knows nothing of shells, hosts or time. */
 #include "runner/ssh/channel.h"
 #include "runner/ssh/session.h"
+#include <errno.h>
 #include <string.h>
 
 enum { READ_BYTES = 32 * 1024, READS_PER_STEP = 8, WRITE_BYTES = 32 * 1024 };
@@ -15,6 +16,8 @@ struct ssh_channel {
     bool told_sent;
     char *exec;
     size_t exec_length;
+    char *address;
+    bool write_blocked;
     GBytes *input;
     size_t input_sent;
     bool input_done;
@@ -27,7 +30,8 @@ struct ssh_channel *ssh_channel_start(struct ssh_session *session, const struct 
     channel->session = session;
     channel->request = *request;
     channel->exec = g_strdup(request->exec);
-    channel->exec_length = strlen(request->exec);
+    channel->exec_length = request->exec ? strlen(request->exec) : 0;
+    channel->address = g_strdup(request->address);
     channel->input = request->input ? g_bytes_ref(request->input) : NULL;
     ssh_session_add(session, channel);
     return channel;
@@ -68,18 +72,34 @@ static bool step_waiting(struct ssh_channel *channel)
     return true;
 }
 
+/* A connection is ready when it is open; a command has more to ask. */
+static void opened(struct ssh_channel *channel)
+{
+    if (channel->detached) {
+        channel->state = CLOSING;
+    } else if (ssh_channel_is_command(channel)) {
+        channel->state = channel->request.pty ? PTY : EXEC;
+    } else {
+        channel->state = RUNNING;
+        ssh_session_release_token(channel->session, channel);
+        channel->request.opened(channel->request.arg);
+    }
+}
+
 static bool step_opening(struct ssh_channel *channel)
 {
     LIBSSH2_SESSION *ssh2 = ssh_session_ssh2(channel->session);
-    channel->ssh2 = libssh2_channel_open_session(ssh2);
+    channel->ssh2 = ssh_channel_is_command(channel)
+                        ? libssh2_channel_open_session(ssh2)
+                        : libssh2_channel_direct_tcpip(ssh2, channel->address, channel->request.port);
     if (channel->ssh2 != NULL) {
-        channel->state = channel->detached ? CLOSING : channel->request.pty ? PTY : EXEC;
+        opened(channel);
         return true;
     }
     int status = libssh2_session_last_errno(ssh2);
     if (status == LIBSSH2_ERROR_EAGAIN || ssh_session_check_broken(channel->session, status))
         return false;
-    end_refused(channel, SSH_CHANNEL_CROWDED);
+    end_refused(channel, ssh_channel_is_command(channel) ? SSH_CHANNEL_CROWDED : SSH_CHANNEL_REFUSED);
     return true;
 }
 
@@ -159,6 +179,21 @@ static bool feed(struct ssh_channel *channel)
     return moved;
 }
 
+ssize_t ssh_channel_write(struct ssh_channel *channel, const void *bytes, size_t length)
+{
+    if (channel->state != RUNNING)
+        return -EPIPE;
+    channel->write_blocked = true;
+    if (ssh_session_send_full(channel->session))
+        return -EAGAIN;
+    ssize_t sent = libssh2_channel_write(channel->ssh2, bytes, MIN(length, WRITE_BYTES));
+    ssh_session_wake(channel->session); /* to send it; and libssh2 may have read for others meanwhile */
+    if (sent == LIBSSH2_ERROR_EAGAIN || sent == 0)
+        return -EAGAIN;
+    channel->write_blocked = false;
+    return sent > 0 ? sent : -EPIPE;
+}
+
 /* Exit status and signal are only final, and only then told apart from "not there yet", after the peer closed. */
 static void end_exited(struct ssh_channel *channel)
 {
@@ -178,8 +213,13 @@ static bool step_running(struct ssh_channel *channel)
     moved |= drain(channel, SSH_EXTENDED_DATA_STDERR);
     if (channel->state != RUNNING)
         return true; /* detached by its own output */
-    moved |= feed(channel);
-    if (libssh2_channel_eof(channel->ssh2) == 1 && libssh2_channel_wait_closed(channel->ssh2) == 0) {
+    if (ssh_channel_is_command(channel))
+        moved |= feed(channel);
+    else if (channel->write_blocked)
+        channel->request.room(channel->request.arg);
+    bool over = libssh2_channel_eof(channel->ssh2) == 1 &&
+                (!ssh_channel_is_command(channel) || libssh2_channel_wait_closed(channel->ssh2) == 0);
+    if (over) {
         end_exited(channel);
         return true;
     }
@@ -213,6 +253,11 @@ bool ssh_channel_step(struct ssh_channel *channel)
     return steps[channel->state](channel);
 }
 
+bool ssh_channel_is_command(const struct ssh_channel *channel)
+{
+    return channel->exec != NULL;
+}
+
 bool ssh_channel_gone(const struct ssh_channel *channel)
 {
     return channel->state == GONE;
@@ -232,5 +277,6 @@ void ssh_channel_free(struct ssh_channel *channel)
     if (channel->input != NULL)
         g_bytes_unref(channel->input);
     g_free(channel->exec);
+    g_free(channel->address);
     g_free(channel);
 }

@@ -135,16 +135,12 @@ const struct known_hosts *ssh_pool_known_hosts(struct ssh_pool *pool, GError **e
 struct ssh_session *ssh_pool_new_session(struct ssh_pool *pool, struct ssh_target *target,
                                          const struct ssh_session_options *callbacks, GError **error)
 {
-    if (target->jump != NULL) {
-        errors_set(error, ERROR_UNSUPPORTED, "%s is reached through '%s': jump hosts are not supported by this build",
-                   target->label, target->jump->name);
-        return NULL;
-    }
     const struct known_hosts *known = ssh_pool_known_hosts(pool, error);
     if (known == NULL)
         return NULL;
     struct ssh_session_options options = *callbacks;
     options.loop = pool->loop;
+    options.pool = pool;
     options.target = target;
     options.known_hosts = known;
     options.known_hosts_path = pool->known_hosts_path;
@@ -215,6 +211,21 @@ static void idle(void *arg)
     g_hash_table_remove(host->pool->hosts, host->target->key);
 }
 
+/* The first in the queue that the session has a place for, taken out; NULL when there is none. */
+static struct ssh_request *next_request(struct ssh_host *host)
+{
+    bool room = ssh_session_commands(host->session) < host->max_channels;
+    for (GList *link = host->queue.head; link != NULL; link = link->next) {
+        struct ssh_request *request = link->data;
+        if (!room && !request->tunnel)
+            continue;
+        g_queue_delete_link(&host->queue, link);
+        request->queued = false;
+        return request;
+    }
+    return NULL;
+}
+
 static void host_dispatch(struct ssh_host *host)
 {
     if (host->pool->closing)
@@ -222,11 +233,11 @@ static void host_dispatch(struct ssh_host *host)
     while (!g_queue_is_empty(&host->queue)) {
         if (host->session == NULL)
             host_connect(host);
-        if (host->session == NULL || !ssh_session_is_ready(host->session) ||
-            ssh_session_channels(host->session) >= host->max_channels)
+        if (host->session == NULL || !ssh_session_is_ready(host->session))
             break;
-        struct ssh_request *request = g_queue_pop_head(&host->queue);
-        request->queued = false;
+        struct ssh_request *request = next_request(host);
+        if (request == NULL)
+            break;
         request->ready(request->arg, host->session);
     }
     bool busy = !g_queue_is_empty(&host->queue) || (host->session != NULL && ssh_session_channels(host->session) > 0);
@@ -264,10 +275,10 @@ static void learn_from_refusal(struct ssh_host *host, struct ssh_session *sessio
 {
     if (host->session != session)
         return;
-    guint others = ssh_session_channels(session) - 1;
+    guint others = ssh_session_commands(session) - 1;
     if (others > 0)
-        host->max_channels = MAX(1, others);
-    else
+        host->max_channels = others;
+    else if (ssh_session_channels(session) == 1) /* hosts behind it are not to suffer */
         ssh_session_close(g_steal_pointer(&host->session));
 }
 
@@ -275,7 +286,7 @@ void ssh_pool_request_again(struct ssh_pool *pool, struct ssh_request *request, 
                             GError *error)
 {
     struct ssh_host *host = request->host;
-    bool waits_for_others = crowded != NULL && host->session == crowded && ssh_session_channels(crowded) > 1;
+    bool waits_for_others = crowded != NULL && host->session == crowded && ssh_session_commands(crowded) > 1;
     if (crowded != NULL)
         learn_from_refusal(host, crowded);
     /* Waiting for a place among our own channels is no failed try: they end. */

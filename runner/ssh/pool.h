@@ -14,6 +14,7 @@ struct ssh_request {
     void (*ready)(void *arg, struct ssh_session *session); /* start a channel on it now */
     void (*failed)(void *arg, const GError *error);
     void *arg;
+    bool tunnel; /* for a connection, not a command: needs no place among the commands */
     /* the pool's own */
     struct ssh_host *host;
     bool queued;

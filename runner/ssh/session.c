@@ -241,6 +241,19 @@ guint ssh_session_channels(const struct ssh_session *session)
     return session->channels->len;
 }
 
+guint ssh_session_commands(const struct ssh_session *session)
+{
+    guint count = 0;
+    for (guint i = 0; i < session->channels->len; i++)
+        count += ssh_channel_is_command(g_ptr_array_index(session->channels, i));
+    return count;
+}
+
+int ssh_session_fd(const struct ssh_session *session)
+{
+    return session->transport ? ssh_transport_fd(session->transport) : -1;
+}
+
 int64_t ssh_session_connect_ms(const struct ssh_session *session)
 {
     return session->connect_ms;

@@ -17,6 +17,7 @@
 
 struct ssh_session_options {
     struct loop *loop;
+    struct ssh_pool *pool; /* where the sessions of jump hosts come from */
     struct ssh_target *target;
     const struct known_hosts *known_hosts; /* borrowed while connecting */
     const char *known_hosts_path;
@@ -40,6 +41,8 @@ void ssh_session_close(struct ssh_session *session);
 
 bool ssh_session_is_ready(const struct ssh_session *session);
 guint ssh_session_channels(const struct ssh_session *session); /* open, opening or not yet closed by the peer */
+guint ssh_session_commands(const struct ssh_session *session); /* those of them that count for MaxSessions */
+int ssh_session_fd(const struct ssh_session *session);         /* of its outermost socket, or -1 */
 int64_t ssh_session_connect_ms(const struct ssh_session *session);
 const char *ssh_session_fingerprint(const struct ssh_session *session);
 

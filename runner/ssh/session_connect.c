@@ -15,6 +15,10 @@ static void drop_connection(struct ssh_session *session)
         libssh2_session_disconnect(session->ssh2, "bye"); /* into our buffer; best effort */
         ssh_transport_flush(session->transport);
         ssh_transport_kill(session->transport);
+        /* libssh2 forgets to free its half of a key exchange that is under way, unless the exchange itself fails. */
+        if (session->exchanging)
+            libssh2_session_handshake(session->ssh2, ssh_transport_fd(session->transport));
+        session->exchanging = false;
         for (int tries = 0; tries < 10 && libssh2_session_free(session->ssh2) == LIBSSH2_ERROR_EAGAIN; tries++)
             continue;
         session->ssh2 = NULL;
@@ -27,6 +31,7 @@ void ssh_connect_clear(struct ssh_session *session)
     if (session->resolve != NULL)
         loop_resolve_cancel(g_steal_pointer(&session->resolve));
     ssh_dial_cancel(g_steal_pointer(&session->dial));
+    ssh_tunnel_free(g_steal_pointer(&session->tunnel));
     loop_timer_free(g_steal_pointer(&session->deadline));
     loop_timer_free(g_steal_pointer(&session->backoff));
     if (session->addresses != NULL)
@@ -92,6 +97,12 @@ static void transport_ready(void *arg)
     ssh_session_step(arg);
 }
 
+/* Not at once: the jump host's session is on the stack. */
+static void tunnel_moved(void *arg)
+{
+    ssh_session_wake(arg);
+}
+
 /* A fresh libssh2 session over the connected transport. */
 static void begin_handshake(struct ssh_session *session)
 {
@@ -104,6 +115,7 @@ static void begin_handshake(struct ssh_session *session)
     g_autofree char *types = ssh_hostkey_preference(session->target, session->options.known_hosts, session->skip_types);
     if (types != NULL)
         libssh2_session_method_pref(session->ssh2, LIBSSH2_METHOD_HOSTKEY, types);
+    session->exchanging = true;
     session->state = SESSION_HANDSHAKE;
     ssh_session_step(session);
 }
@@ -121,9 +133,30 @@ static void dialled(void *arg, int fd, const GError *error)
     begin_handshake(session);
 }
 
+/* The jump host's connection to the target stands, or does not. */
+static void tunnelled(void *arg, const GError *error)
+{
+    struct ssh_session *session = arg;
+    struct ssh_tunnel *tunnel = g_steal_pointer(&session->tunnel);
+    if (error != NULL) {
+        ssh_tunnel_free(tunnel);
+        fail_now(session, error->code, "cannot reach %s through '%s': %s", session->target->label,
+                 session->target->jump->name, error->message);
+        return;
+    }
+    const struct ssh_carrier carrier = ssh_tunnel_carrier(tunnel, tunnel_moved, session);
+    session->transport = ssh_transport_new_carried(&carrier, transport_ready, session);
+    begin_handshake(session);
+}
+
 static void begin_dial(struct ssh_session *session)
 {
     session->state = SESSION_DIAL;
+    if (session->target->jump != NULL) {
+        session->tunnel = ssh_tunnel_start(session->options.pool, session->target->jump, session->target->address,
+                                           session->target->port, tunnelled, session);
+        return;
+    }
     session->dial = ssh_dial_start(session->options.loop, session->addresses, dialled, session);
 }
 
@@ -151,6 +184,10 @@ void ssh_connect_start(struct ssh_session *session)
     loop_timer_start(session->deadline, (uint64_t)session->options.connect_timeout_ms, 0);
     /* Keys are read, and decrypted, while the connection is made. */
     ssh_identities_get(session->options.identities, session->target->identity);
+    if (session->target->jump != NULL) { /* it is the jump host that looks up the name */
+        begin_dial(session);
+        return;
+    }
     session->state = SESSION_RESOLVE;
     session->resolve =
         loop_resolve(session->options.loop, session->target->address, session->target->port, resolved, session);
@@ -238,6 +275,7 @@ void ssh_session_step_handshake(struct ssh_session *session)
     int status = libssh2_session_handshake(session->ssh2, ssh_transport_fd(session->transport));
     if (status == LIBSSH2_ERROR_EAGAIN)
         return;
+    session->exchanging = false;
     if (status != 0) {
         handshake_failed(session, status);
         return;

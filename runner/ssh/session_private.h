@@ -6,6 +6,7 @@
 #include "runner/ssh/dial.h"
 #include "runner/ssh/session.h"
 #include "runner/ssh/transport.h"
+#include "runner/ssh/tunnel.h"
 
 enum session_state {
     SESSION_RESOLVE,
@@ -32,6 +33,7 @@ struct ssh_session {
     int64_t connect_ms;
     struct loop_resolve *resolve;
     struct ssh_dial *dial;
+    struct ssh_tunnel *tunnel; /* while it opens; then the transport's */
     GPtrArray *addresses;
     struct loop_timer *deadline;
     struct loop_timer *backoff;
@@ -43,6 +45,7 @@ struct ssh_session {
 
     /* connected */
     LIBSSH2_SESSION *ssh2;
+    bool exchanging; /* libssh2 is in the middle of the first key exchange */
     struct ssh_transport *transport;
     GPtrArray *channels; /* struct ssh_channel*, owned */
     struct ssh_channel *token;

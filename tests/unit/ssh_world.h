@@ -7,6 +7,8 @@
 #include "core/crypto.h"
 #include "core/errors.h"
 #include "runner/ssh/ssh.h"
+#include <dirent.h>
+#include <stdlib.h>
 
 struct world {
     struct sshd *sshd;
@@ -106,6 +108,33 @@ static inline int world_end(void **state)
     json_decref(world.host);
     sshd_stop(world.sshd);
     return 0;
+}
+
+/* The parent of a process whose name begins with "sshd"; 0 for others. */
+static inline pid_t parent_of_sshd(pid_t id)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)id);
+    g_autofree char *text = NULL;
+    if (!g_file_get_contents(path, &text, NULL, NULL) || strstr(text, "(sshd") == NULL)
+        return 0;
+    return (pid_t)strtol(strrchr(text, ')') + 4, NULL, 10);
+}
+
+/* The processes of the server's sessions: its children, and theirs where sshd has two a session. */
+static inline void signal_sessions(int signum)
+{
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(pid_t));
+    while ((entry = readdir(proc)) != NULL) {
+        pid_t id = (pid_t)strtol(entry->d_name, NULL, 10);
+        pid_t parent = id > 0 ? parent_of_sshd(id) : 0;
+        if (parent > 0 && (parent == world.sshd->pid || parent_of_sshd(parent) == world.sshd->pid))
+            g_array_append_val(ids, id);
+    }
+    closedir(proc);
+    for (guint i = 0; i < ids->len; i++)
+        kill(g_array_index(ids, pid_t, i), signum);
 }
 
 #endif

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -128,22 +129,30 @@ static inline bool sshd_penalises(const struct sshd *sshd)
     return status == 0;
 }
 
+/* A test that crashes leaves no server behind. */
+static inline void sshd_dies_with_test(void *unused)
+{
+    (void)unused;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
 static inline void sshd_launch(struct sshd *sshd, const char *options)
 {
     g_mkdir_with_parents("/run/sshd", 0755); /* sshd wants it when it runs as root */
+    /* The first word counts for sshd: the caller's options come first. SHLVL: bash then leaves ~/.bashrc alone. */
     g_autofree char *config =
-        g_strdup_printf("ListenAddress %s:%d\nHostKey %s/host\nAuthorizedKeysFile %s/authorized_keys\n"
-                        "PidFile none\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\n"
-                        /* SHLVL: bash then leaves ~/.bashrc alone */
-                        "UsePAM no\nSetEnv SHLVL=2\n%s%s\n",
-                        sshd->address, sshd->port, sshd->folder, sshd->folder,
-                        sshd_penalises(sshd) ? "PerSourcePenalties no\n" : "", options);
+        g_strdup_printf("%s\nListenAddress %s:%d\nHostKey %s/host\nAuthorizedKeysFile %s/authorized_keys\nPidFile "
+                        "none\nStrictModes no\n"
+                        "PermitRootLogin yes\nPasswordAuthentication no\nUsePAM no\nSetEnv SHLVL=2\n%s",
+                        options, sshd->address, sshd->port, sshd->folder, sshd->folder,
+                        sshd_penalises(sshd) ? "PerSourcePenalties no\n" : "");
     sshd_write(sshd, "sshd_config", config);
     g_autofree char *path = sshd_path(sshd, "sshd_config");
     const char *argv[] = {"/usr/sbin/sshd", "-D", "-e", "-f", path, NULL};
     int log = -1;
     g_autoptr(GError) error = NULL;
-    if (!g_spawn_async_with_pipes(NULL, (char **)(uintptr_t)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
+    if (!g_spawn_async_with_pipes(NULL, (char **)(uintptr_t)argv, NULL,
+                                  G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, sshd_dies_with_test, NULL,
                                   &sshd->pid, NULL, NULL, &log, &error))
         fail_msg("sshd: %s", error->message);
     sshd->log = fdopen(log, "r");

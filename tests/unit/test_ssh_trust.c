@@ -246,8 +246,8 @@ static void the_agent_signs(void **state)
     GPid agent;
     int out;
     assert_true(g_spawn_async_with_pipes(NULL, (char **)(uintptr_t)argv, NULL,
-                                         G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &agent, NULL,
-                                         &out, NULL, NULL));
+                                         G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, sshd_dies_with_test, NULL,
+                                         &agent, NULL, &out, NULL, NULL));
     char bytes[256];
     assert_true(read(out, bytes, sizeof bytes) > 0); /* it says where it listens, when it does */
     g_setenv("SSH_AUTH_SOCK", socket, TRUE);
