@@ -185,6 +185,16 @@ def figures(rounds, options, accepted, missing):
     yield figure("kill -9 under load", "lost", "deliveries", len(missing), {})
 
 
+def show(lines, options):
+    print(f"{'case':<20} {'metric':<13} {'hikeshi':>10} {'bare':>10}  unit")
+    for line in lines:
+        peer = line["peers"].get("bare_libmicrohttpd")
+        print(f"{line['case']:<20} {line['metric']:<13} {line['hikeshi']:>10,.6g} {'' if peer is None else format(peer, ',.6g'):>10}  {line['unit']}")
+    rate = lines[0]
+    print(f"\nratio {rate['hikeshi'] / rate['peers']['bare_libmicrohttpd']:.3f} of a server that stores nothing; "
+          f"median of {options.rounds} rounds of {options.seconds} s each, in turns")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench intake")
     parser.add_argument("--bare", required=True, help=argparse.SUPPRESS)
@@ -204,15 +214,7 @@ def main():
         for line in lines:
             print(json.dumps(line))
     else:
-        print(f"{'case':<22} {'metric':<14} {'hikeshi':>12} {'bare':>12}  unit")
-        for line in lines:
-            peer = next(iter(line["peers"].values()), None)
-            print(f"{line['case']:<22} {line['metric']:<14} {line['hikeshi']:>12,.10g} {peer if peer is None else format(peer, ',.10g'):>12}"
-                  f"  {line['unit']}" if peer is not None else
-                  f"{line['case']:<22} {line['metric']:<14} {line['hikeshi']:>12,.10g} {'':>12}  {line['unit']}")
-        rate = lines[0]
-        print(f"\nratio {rate['hikeshi'] / rate['peers']['bare_libmicrohttpd']:.3f} of a server that stores nothing; "
-              f"median of {options.rounds} rounds of {options.seconds} s each, in turns")
+        show(lines, options)
     if missing:
         print(f"intake: LOST after 2xx: {missing[:5]} ...", file=sys.stderr)
     return 1 if missing else 0
