@@ -1,4 +1,4 @@
-/* crypto: the only adapter of libsodium. */
+/* crypto: the only adapter of libsodium, and of libcrypto for SHA-256. */
 #ifndef CORE_CRYPTO_H
 #define CORE_CRYPTO_H
 
