@@ -259,11 +259,20 @@ static json_t *exec_shown(const struct exec *exec)
 
 static void exec_ask(struct exec *exec, json_t *names)
 {
-    json_t *event = exec_event(exec);
+    g_autoptr(json_t) shown = exec_shown(exec);
+    g_autofree char *text = json_text(shown);
 
+    if (strlen(text) > LIMIT_DATA_BYTES) {
+        g_autoptr(GError) error = g_error_new(HIKESHI_ERROR, ERROR_TOO_LARGE,
+                                              "shows: the values are over %d KiB together", LIMIT_DATA_BYTES / 1024);
+        exec_tell_step_start(exec);
+        exec_fail_step(exec, error);
+        return;
+    }
+    json_t *event = exec_event(exec);
     json_set_string(event, "policy", json_get_string(exec->step, "approve", NULL));
     json_object_set(event, "hosts", names);
-    json_object_set_new(event, "shows", exec_shown(exec));
+    json_object_set(event, "shows", shown);
     json_object_set(event, "data", exec->data);
     exec_leave(exec, "approval", event);
 }

@@ -31,7 +31,7 @@ static const struct result_rule {
     [RESULT_EXPIRED] = {"expired", false, FLOW_STOP, EVIDENCE_NONE, "expired", "expired"},
     /* Only steps after the one that stopped the run get it: it says nothing of its own. */
     [RESULT_NOT_REACHED] = {"not_reached", false, FLOW_ON, EVIDENCE_NONE, NULL, NULL},
-    /* Nobody knows whether it ran: neither `continue` nor a handler may build on it. */
+    /* Nobody knows whether it ran: nothing may build on it, neither `continue` nor a handler nor an always step. */
     [RESULT_UNKNOWN] = {"unknown", false, FLOW_STOP, EVIDENCE_BAD, "unknown", "step_failed"},
 };
 
@@ -109,6 +109,16 @@ static ssize_t plan_stopper(const struct plan *plan, ssize_t *ret_handler)
     return -1;
 }
 
+/* A run with such a step rests until a person has said what became of it: then it comes back, and goes on from there.
+ */
+static ssize_t plan_unknown(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->results[i] == RESULT_UNKNOWN)
+            return (ssize_t)i;
+    return -1;
+}
+
 /* A run that was cancelled or ran out of time asks nobody and waits for nothing. */
 static bool plan_may_clean_up(const struct plan *plan, size_t index, enum plan_stop stop)
 {
@@ -122,7 +132,7 @@ ssize_t plan_next(const struct plan *plan, enum plan_stop stop)
 {
     ssize_t handler;
 
-    if (stop == PLAN_FENCED)
+    if (stop == PLAN_FENCED || plan_unknown(plan) >= 0)
         return -1;
     bool stopping = plan_stopper(plan, &handler) >= 0 || stop != PLAN_GOING;
     if (handler >= 0 && stop == PLAN_GOING)
@@ -142,7 +152,8 @@ ssize_t plan_leftover(const struct plan *plan, enum plan_stop stop, enum step_re
     ssize_t stopper = plan_stopper(plan, &handler);
     bool stopping = stopper >= 0 || stop != PLAN_GOING;
 
-    if (stop == PLAN_FENCED || (handler >= 0 && stop == PLAN_GOING) || (!stopping && plan_next(plan, stop) >= 0))
+    if (stop == PLAN_FENCED || plan_unknown(plan) >= 0 || (handler >= 0 && stop == PLAN_GOING) ||
+        (!stopping && plan_next(plan, stop) >= 0))
         return -1;
     for (size_t i = 0; i < plan->count; i++) {
         bool is_handler = plan_flag(plan, i, "handler");
@@ -171,14 +182,6 @@ static json_t *plan_verified(const struct plan *plan, ssize_t *ret_bad)
         verified = json_true();
     }
     return verified;
-}
-
-static ssize_t plan_unknown(const struct plan *plan)
-{
-    for (size_t i = 0; i < plan->count; i++)
-        if (plan->results[i] == RESULT_UNKNOWN)
-            return (ssize_t)i;
-    return -1;
 }
 
 /* Whether a cancel or the deadline changed anything: a run that had failed by itself, or had nothing left to do, ends

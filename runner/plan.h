@@ -43,7 +43,7 @@ const json_t *plan_step(const struct plan *plan, size_t index);
 /* The step to run next, or -1. */
 ssize_t plan_next(const struct plan *plan, enum plan_stop stop);
 /* The first step that will certainly never run though it has no result yet, or -1; *ret_result is what it gets
- * (RESULT_NOT_REACHED, or RESULT_SKIPPED for a handler that nothing called). */
+ * (RESULT_NOT_REACHED, or RESULT_SKIPPED for a handler that nothing called). None while a step is unknown. */
 ssize_t plan_leftover(const struct plan *plan, enum plan_stop stop, enum step_result *ret_result);
 
 struct plan_end {

@@ -154,7 +154,7 @@ static const struct row {
      "step_start:a command:a:h1 host:a:h1:failed step_end:a:failed step_end:b:not_reached run_end:failed:step_failed",
      "null", "h1:false"},
     {"lost in a write step: unknown", "[{'id':'a','text':'ssh h1 lost'},{'id':'b','text':'ok'}]", NULL,
-     "step_start:a command:a:h1 host:a:h1:unknown step_end:a:unknown step_end:b:not_reached "
+     "step_start:a command:a:h1 host:a:h1:unknown step_end:a:unknown "
      "run_end:unknown:step_failed",
      "null", "h1:lost"},
     {"lost in an idempotent step: failed", "[{'id':'a','text':'ssh h1 lost','idempotent':true}]", NULL,
