@@ -15,7 +15,9 @@
 #include "jobs/run.h"
 #include <string.h>
 
+/* Deliveries in work, not counting those that wait for an API: a slow one must not hold up other senders. */
 #define MAX_FLYING     64
+#define MAX_FETCHING   100
 #define PULL_COUNT     16
 #define PULL_BYTES     (8 * 1024 * 1024)
 #define FETCH_MS       5000  /* then match without */
@@ -24,6 +26,7 @@
 #define TROUBLE_MS     5000  /* until the next look after the database failed */
 #define FETCH_BODY     (4 * 1024 * 1024)
 #define HOLD_MS        30000 /* after the start, for the first load of the catalog */
+#define DUE_LOOK_MS    200
 #define HOLD_LOOK_MS   200
 
 struct delivery_queue {
@@ -36,6 +39,7 @@ struct delivery_queue {
     int64_t retry_ms;
     bool wanted, wanted_due; /* there may be fresh deliveries; deliveries for another try */
     bool pulling, resting;   /* a read is under way; nothing is read until the timer */
+    guint fetching;          /* works that wait for an API */
     int64_t hold_until_ms;   /* loop time until which the first load of the catalog is waited for */
     int references;          /* the service's, one for each work and read */
 };
@@ -85,7 +89,7 @@ static void work_trouble(struct work *work, const GError *error)
 {
     struct delivery_queue *queue = work->queue;
     g_autofree char *seq = g_strdup_printf("%" G_GINT64_FORMAT, work->job.seq);
-    if (queue->service) {
+    if (queue->service && error->code != ERROR_UNAVAILABLE) { /* that is: the server stops */
         log_error("delivery not worked on", "delivery", seq, "error", error->message, NULL);
         if (!work->again)
             queue->cursor = MIN(queue->cursor, work->job.seq - 1);
@@ -220,6 +224,7 @@ static void on_fetched(void *arg, const struct http_response *response, const GE
     struct work *work = arg;
     const struct source *source = work->job.source;
     work->call = NULL;
+    work->queue->fetching--;
     g_autoptr(json_t) answer =
         response && response->status == 200 ? json_parse(response->body, response->body_length, "answer", NULL) : NULL;
     if (answer && source->kind->enrich_merge(source, work->job.reading.update, answer)) {
@@ -248,12 +253,17 @@ static bool work_fetch(struct work *work)
         work->job.lacking = g_strdup("the API failed a moment ago");
         return false;
     }
+    if (work->queue->fetching >= MAX_FETCHING) {
+        work->job.lacking = g_strdup("too many requests wait for the API");
+        return false;
+    }
     const struct http_request request = {.method = "GET",
                                          .url = url,
                                          .headers = (const char *const *)headers,
                                          .timeout_ms = FETCH_MS,
                                          .max_body = FETCH_BODY};
     work->call = http_client_send(jobs->http, &request, on_fetched, work);
+    work->queue->fetching++;
     return true;
 }
 
@@ -313,8 +323,10 @@ static bool pull_job(struct store_tx *tx, void *arg, GError **error)
             !store_get(tx, SQL_DELIVERY_NEXT_DUE, &next, error, "i", pull->now_ms))
             return false;
         pull->next_due_ms = json_get_integer(next, "due_at", 0);
+        if (pull->more) /* there may be others that are due; the first ones are then on their way */
+            pull->next_due_ms = pull->now_ms + DUE_LOOK_MS;
     }
-    pull->taking_due = false;
+    pull->taking_due = pull->more = false;
     return store_query(tx, SQL_DELIVERY_FRESH, take_row, pull, error, "ii", pull->cursor, (int64_t)PULL_COUNT);
 }
 
@@ -337,7 +349,8 @@ static void on_pulled(void *arg, const GError *error)
     struct delivery_queue *queue = pull->queue;
     queue->pulling = false;
     if (queue->service && error) {
-        log_error("deliveries not read", "error", error->message, NULL);
+        if (error->code != ERROR_UNAVAILABLE)
+            log_error("deliveries not read", "error", error->message, NULL);
         rest(queue, TROUBLE_MS);
     } else if (queue->service) {
         queue->wanted = queue->wanted || pull->more;
@@ -369,7 +382,7 @@ static bool hold(struct delivery_queue *queue)
 static void pull_wanted(struct delivery_queue *queue)
 {
     if (!queue->service || queue->pulling || queue->resting || !(queue->wanted || queue->wanted_due) ||
-        g_hash_table_size(queue->flying) > MAX_FLYING - PULL_COUNT || hold(queue))
+        g_hash_table_size(queue->flying) - queue->fetching > MAX_FLYING - PULL_COUNT || hold(queue))
         return;
     struct pull *pull = g_new0(struct pull, 1);
     pull->queue = queue;

@@ -98,7 +98,7 @@ static void on_recorded(void *arg, const GError *error)
 {
     struct sending *sending = arg;
     struct outbox_service *service = sending->service;
-    if (error && !service->closed) {
+    if (error && !service->closed && error->code != ERROR_UNAVAILABLE) { /* that is: the server stops */
         log_error("outbox not recorded", "error", error->message, NULL);
         loop_timer_start(service->timer, TROUBLE_MS, 0);
     } else {
@@ -295,7 +295,8 @@ static void on_pulled(void *arg, const GError *error)
     struct outbox_service *service = pulled->service;
     service->pulling = false;
     if (!service->closed && error) {
-        log_error("outbox not read", "error", error->message, NULL);
+        if (error->code != ERROR_UNAVAILABLE)
+            log_error("outbox not read", "error", error->message, NULL);
         outbox_arm(service, TROUBLE_MS);
     } else if (!service->closed) {
         begin_all(service, pulled);

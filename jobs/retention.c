@@ -1,5 +1,6 @@
 #include "jobs/retention.h"
 #include "core/clock.h"
+#include "core/errors.h"
 #include "core/log.h"
 
 #define FIRST_MS ((uint64_t)60 * 1000)
@@ -129,7 +130,8 @@ static void on_step(void *arg, const GError *error)
         return;
     }
     if (error) {
-        log_error("old rows not deleted", "error", error->message, NULL);
+        if (error->code != ERROR_UNAVAILABLE) /* that is: the server stops */
+            log_error("old rows not deleted", "error", error->message, NULL);
         finish(service);
         return;
     }

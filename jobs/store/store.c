@@ -19,7 +19,7 @@
 /* A group with so many deliveries means that senders wait in line: what can wait then rests for a while after it, but
  * for one job in every so many groups. */
 #define BUSY_INTAKE   8
-#define BUSY_REST_US  5000
+#define BUSY_REST_US  20000
 #define BUSY_PATIENCE 8
 
 #define PRIORITIES (STORE_BACKGROUND + 1)

@@ -752,6 +752,28 @@ static void without_the_api_it_matches_without_and_tries_once_more(void **state)
     assert_string_equal(json_get_string(explained, "state", ""), "processed");
 }
 
+/* More deliveries wait for another try than are read at a time. */
+static void many_second_tries_all_come(void **state)
+{
+    struct site *site = *state;
+    site->api_status = 500;
+    delivery_queue_set_retry_ms(site->engine->jobs.deliveries->queue, 1000);
+    for (int i = 0; i < 40; i++) {
+        g_autofree char *id = g_strdup_printf("E%d", i);
+        pagerduty(site, "fetch", id, "triggered", "triggered", i);
+    }
+    settle(site);
+    site->api_status = 200;
+    clock_set_fake(NOW_MS + 2000);
+    delivery_queue_kick_due(site->engine->jobs.deliveries->queue);
+    for (size_t processed = 0; processed < 40;) {
+        g_autoptr(json_t) page =
+            call_ok(site->engine, delivery_list, json_pack("{s:s, s:s}", "state", "processed", "limit", "100"));
+        processed = json_array_size(json_object_get(page, "items"));
+        loop_step(site->engine->jobs.loop);
+    }
+}
+
 static void sources_are_listed(void **state)
 {
     struct site *site = *state;
@@ -791,6 +813,7 @@ int main(void)
         TEST(what_was_accepted_before_a_crash_is_worked_on_after_it),
         TEST(alerts_are_fetched_before_matching),
         TEST(without_the_api_it_matches_without_and_tries_once_more),
+        TEST(many_second_tries_all_come),
         TEST(sources_are_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
