@@ -7,6 +7,7 @@
 #include "core/errors.h"
 #include "core/limits.h"
 #include "core/yaml_scalar.h"
+#include "core/yaml_text.h"
 #include <libfyaml.h>
 #include <math.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct builder {
     const char *file;
     int line_offset;
     const char *text; /* prepared; tokens point into it */
+    size_t token_end; /* of the last scalar in it */
     struct fy_parser *parser;
     struct fy_diag *diag;
     struct yaml_document *document; /* the one that is being read */
@@ -192,55 +194,63 @@ static char *tag_of(struct fy_event *event)
     return text != NULL ? g_strndup(text, length) : NULL;
 }
 
-/* The folded, unescaped text of a single-quoted scalar (YAML 1.2.2, 7.3.2). Our own, because libfyaml 0.7 reads
- * 'a''''b' as a'''b, and leaks when there is nothing but quotes. `raw` is what stands between the quotes. */
-static void unquote(GString *text, const char *raw, size_t length)
+static size_t end_of(struct fy_token *token)
 {
-    for (size_t i = 0; i < length; i++) {
-        if (raw[i] == '\'') {
-            i++; /* a quote is always doubled here */
-            g_string_append_c(text, '\'');
-        } else if (raw[i] != '\n') {
-            g_string_append_c(text, raw[i]);
-        } else {
-            while (text->len > 0 && strchr(" \t", text->str[text->len - 1]) != NULL)
-                g_string_truncate(text, text->len - 1);
-            size_t newlines = 0;
-            for (; i < length && strchr(" \t\n", raw[i]) != NULL; i++)
-                newlines += raw[i] == '\n';
-            i--;
-            g_string_append(text, newlines == 1 ? " " : "");
-            while (newlines-- > 1)
-                g_string_append_c(text, '\n');
-        }
-    }
+    const struct fy_mark *mark = token != NULL ? fy_token_end_mark(token) : NULL;
+    return mark != NULL ? mark->input_pos : 0;
 }
 
-/* A scalar's text. g_free. */
-static char *text_of(const struct builder *builder, struct fy_token *token, size_t *ret_length)
+/* The header of a block scalar stands between the token before it (a key, an anchor, a tag; else its line) and its
+ * first line. */
+static bool read_block(const struct builder *builder, struct fy_event *event, GString *text, size_t start, size_t end)
 {
-    GString *text = g_string_new(NULL);
-    if (token != NULL && fy_token_scalar_style(token) == FYSS_SINGLE_QUOTED) {
-        size_t start = fy_token_start_mark(token)->input_pos, end = fy_token_end_mark(token)->input_pos;
-        unquote(text, builder->text + start, end - start);
-    } else if (token != NULL) {
-        size_t length;
-        const char *plain = fy_token_get_text(token, &length);
-        g_string_append_len(text, plain, (gssize)length);
-    }
-    *ret_length = text->len;
-    return g_string_free(text, FALSE);
+    size_t from = MAX(builder->token_end, MAX(end_of(event->scalar.anchor), end_of(event->scalar.tag)));
+    const char *line = start > 1 ? memrchr(builder->text, '\n', start - 1) : NULL;
+    if (line != NULL)
+        from = MAX(from, (size_t)(line - builder->text));
+    from = MIN(from, start);
+    int parent = -1;
+    if (builder->frames->len > 0)
+        parent = g_array_index(builder->frames, struct frame, builder->frames->len - 1).collection->node.column - 1;
+    struct yaml_block block;
+    yaml_text_header(builder->text + from, start - from, parent, &block);
+    return yaml_text_block(text, builder->text + start, end - start, &block, parent);
+}
+
+/* A scalar's text; false for a block that is not indented. */
+static bool read_text(struct builder *builder, struct fy_event *event, GString *text)
+{
+    struct fy_token *token = event->scalar.value;
+    if (token == NULL)
+        return true; /* nothing: null */
+    size_t start = fy_token_start_mark(token)->input_pos, end = MAX(fy_token_end_mark(token)->input_pos, start);
+    const char *raw = builder->text + start;
+    enum fy_scalar_style style = fy_token_scalar_style(token);
+    bool fine = true;
+    if (style == FYSS_LITERAL || style == FYSS_FOLDED)
+        fine = read_block(builder, event, text, start, end);
+    else if (style == FYSS_SINGLE_QUOTED)
+        yaml_text_single_quoted(text, raw, end - start);
+    else if (style == FYSS_DOUBLE_QUOTED)
+        yaml_text_double_quoted(text, raw, end - start);
+    else
+        yaml_text_plain(text, raw, end - start);
+    builder->token_end = end;
+    return fine;
 }
 
 static bool on_scalar(struct builder *builder, struct fy_event *event, GError **error)
 {
     struct fy_token *token = event->scalar.value;
-    size_t length;
     struct built *built = built_new(builder->document, YAML_STRING, builder->last_line, builder->last_column);
     int line = built->node.line, column = built->node.column;
-    built->node.text = keep(builder->document, text_of(builder, token, &length));
-    built->node.text_length = length;
-    if (memchr(built->node.text, '\0', length) != NULL)
+    GString *text = g_string_new(NULL);
+    bool fine = read_text(builder, event, text);
+    built->node.text_length = text->len;
+    built->node.text = keep(builder->document, g_string_free(text, FALSE));
+    if (!fine)
+        return fail_at(builder, line, column, error, "the lines of a block must be indented");
+    if (memchr(built->node.text, '\0', built->node.text_length) != NULL)
         return fail_at(builder, line, column, error, "a NUL character is not allowed");
 
     g_autofree char *tag = tag_of(event);
