@@ -71,13 +71,16 @@ static bool tell(struct store_tx *tx, const json_t *row, const char *id, const c
                       json_get_string(row, "id", NULL), detail, error);
 }
 
-/* Without its policy nobody can answer: the step fails, and the run with it. It waits already when its policy went away. */
+/* Without its policy nobody can answer: the step fails, and the run with it. It waits already when its policy went
+ * away. */
 static bool fail(struct store_tx *tx, const json_t *row, const json_t *step, const char *why, GError **error)
 {
     g_autoptr(json_t) problem = json_pack("{s:s, s:s}", "code", "not_allowed", "message", why);
     struct run_step_end end = {.result = "failed", .error = problem, .duration_ms = -1};
-    struct run_change change = {
-        .event = RUN_EVENT_FAIL, .reason = run_step_state(step) == STEP_WAITING ? "void" : "step_failed", .message = why, .verified = RUN_VERIFIED_NULL};
+    struct run_change change = {.event = RUN_EVENT_FAIL,
+                                .reason = run_step_state(step) == STEP_WAITING ? "void" : "step_failed",
+                                .message = why,
+                                .verified = RUN_VERIFIED_NULL};
     return run_step_end(tx, step, STEP_EVENT_FINISH, &end, error) && run_change(tx, row, &change, error);
 }
 

@@ -1,9 +1,9 @@
 /* jobs_status: readiness and metrics. Numbers from the database are those of the last look, at most one question old: a
  * scrape never waits, and never makes the database work more often than REFRESH_MS. */
-#include "jobs/delivery.h"
 #include "jobs/jobs_status.h"
 #include "core/clock.h"
 #include "jobs/catalog.h"
+#include "jobs/delivery.h"
 #include "jobs/outbox.h"
 #include "jobs/run_private.h"
 
