@@ -308,6 +308,11 @@ void ssh_pool_request_cancel(struct ssh_request *request)
     g_queue_remove(&request->host->queue, request);
 }
 
+const char *ssh_library_version(void)
+{
+    return libssh2_version(0);
+}
+
 json_t *ssh_pool_stats(const struct ssh_pool *pool)
 {
     json_int_t sessions = 0, channels = 0;

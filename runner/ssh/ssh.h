@@ -70,6 +70,9 @@ void ssh_reach(struct ssh_pool *pool, const json_t *host, const json_t *inventor
  * "known_fingerprint","known_line"}. For `hikeshi hosts trust`. */
 void ssh_scan_key(struct ssh_pool *pool, const json_t *host, const json_t *inventory, struct op *op);
 
+/* The version of libssh2 at work, "1.10.0": before 1.11 neither RSA user keys nor RSA host keys can be used. */
+const char *ssh_library_version(void);
+
 json_t *ssh_pool_stats(const struct ssh_pool *pool); /* {"sessions","channels","connects"} */
 
 #endif
