@@ -50,6 +50,13 @@ static void *init_library(void *unused)
     return NULL;
 }
 
+static char *known_hosts_path(const char *path)
+{
+    if (path == NULL)
+        return g_build_filename(g_get_home_dir(), ".ssh", "known_hosts", NULL);
+    return g_str_has_prefix(path, "~/") ? g_build_filename(g_get_home_dir(), path + 2, NULL) : g_strdup(path);
+}
+
 struct ssh_pool *ssh_pool_new(struct loop *loop, const struct ssh_settings *settings)
 {
     static GOnce once = G_ONCE_INIT;
@@ -58,8 +65,7 @@ struct ssh_pool *ssh_pool_new(struct loop *loop, const struct ssh_settings *sett
     pool->loop = loop;
     pool->user = g_strdup(settings->user);
     pool->agent = settings->agent;
-    pool->known_hosts_path = settings->known_hosts ? g_strdup(settings->known_hosts)
-                                                   : g_build_filename(g_get_home_dir(), ".ssh", "known_hosts", NULL);
+    pool->known_hosts_path = known_hosts_path(settings->known_hosts);
     pool->connect_timeout_ms = settings->connect_timeout_ms ? settings->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;
     pool->idle_ms = settings->idle_ms ? settings->idle_ms : DEFAULT_IDLE_MS;
     pool->max_channels = settings->max_channels > 0 ? (guint)settings->max_channels : DEFAULT_MAX_CHANNELS;
