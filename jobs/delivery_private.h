@@ -26,7 +26,7 @@ void delivery_queue_kick(struct delivery_queue *queue);
 /* A delivery is to be worked on again that was before. Loop thread. */
 void delivery_queue_kick_due(struct delivery_queue *queue);
 size_t delivery_queue_flying(const struct delivery_queue *queue);
-/* Tests: how long a delivery waits for its second try. */
-void delivery_queue_set_retry_ms(struct delivery_queue *queue, int64_t retry_ms);
+/* Tests: how long a delivery waits for its second try, and everything after a failure. */
+void delivery_queue_set_times(struct delivery_queue *queue, int64_t retry_ms, int64_t trouble_ms);
 
 #endif

@@ -24,6 +24,7 @@
 #define FETCH_PAUSE_MS 10000 /* after a failed fetch the next deliveries do not wait for one */
 #define RETRY_MS       30000 /* until the one more try */
 #define TROUBLE_MS     5000  /* until the next look after the database failed */
+#define MAX_FAILURES   3
 #define FETCH_BODY     (4 * 1024 * 1024)
 #define HOLD_MS        30000 /* after the start, for the first load of the catalog */
 #define DUE_LOOK_MS    200
@@ -34,9 +35,10 @@ struct delivery_queue {
     struct jobs *jobs;
     struct loop_timer *timer; /* the next look that nothing else causes */
     GHashTable *flying;       /* seq → struct work */
+    GHashTable *failures;     /* seq → how often it failed for a reason of its own */
     GHashTable *paused;       /* source name → loop time until which nothing is fetched */
     int64_t cursor;           /* fresh deliveries up to this seq were taken */
-    int64_t retry_ms;
+    int64_t retry_ms, trouble_ms;
     bool wanted, wanted_due; /* there may be fresh deliveries; deliveries for another try */
     bool pulling, resting;   /* a read is under way; nothing is read until the timer */
     guint fetching;          /* works that wait for an API */
@@ -56,6 +58,7 @@ static void queue_unref(struct delivery_queue *queue)
     if (--queue->references > 0)
         return;
     g_hash_table_unref(queue->flying);
+    g_hash_table_unref(queue->failures);
     g_hash_table_unref(queue->paused);
     g_free(queue);
 }
@@ -72,6 +75,8 @@ static void work_end(struct work *work)
 {
     struct delivery_queue *queue = work->queue;
     g_hash_table_remove(queue->flying, &work->job.seq);
+    if (work->job.ended)
+        g_hash_table_remove(queue->failures, &work->job.seq);
     delivery_job_clear(&work->job);
     g_free(work);
     pull_wanted(queue);
@@ -84,16 +89,38 @@ static void rest(struct delivery_queue *queue, uint64_t ms)
     loop_timer_start(queue->timer, ms, 0);
 }
 
-/* The database failed: the delivery is still 'received'; look for it again later. */
+static void on_applied(void *arg, const GError *error);
+static bool apply(struct store_tx *tx, void *arg, GError **error);
+
+/* True when the fault may lie in the delivery itself and it has failed often enough: it becomes a dead letter. */
+static bool give_up(struct work *work, const GError *error)
+{
+    GHashTable *failures = work->queue->failures;
+    bool of_database = error->code == ERROR_STORE || error->code == ERROR_BUSY || error->code == ERROR_UNAVAILABLE;
+    guint count = GPOINTER_TO_UINT(g_hash_table_lookup(failures, &work->job.seq)) + 1;
+    if (of_database || work->job.dead)
+        return false;
+    int64_t *seq = g_new(int64_t, 1);
+    *seq = work->job.seq;
+    g_hash_table_replace(failures, seq, GUINT_TO_POINTER(count));
+    return count >= MAX_FAILURES;
+}
+
+/* It failed: the delivery is still 'received'; look for it again later. */
 static void work_trouble(struct work *work, const GError *error)
 {
     struct delivery_queue *queue = work->queue;
-    g_autofree char *seq = g_strdup_printf("%" G_GINT64_FORMAT, work->job.seq);
     if (queue->service && error->code != ERROR_UNAVAILABLE) { /* that is: the server stops */
+        g_autofree char *seq = g_strdup_printf("%" G_GINT64_FORMAT, work->job.seq);
         log_error("delivery not worked on", "delivery", seq, "error", error->message, NULL);
+        if (give_up(work, error)) {
+            work->job.dead = g_strdup_printf("it could not be worked on: %s", error->message);
+            store_write(queue->jobs->store, STORE_BACKGROUND, apply, on_applied, work);
+            return;
+        }
         if (!work->again)
             queue->cursor = MIN(queue->cursor, work->job.seq - 1);
-        rest(queue, TROUBLE_MS);
+        rest(queue, (uint64_t)queue->trouble_ms);
     }
     work_end(work);
 }
@@ -351,7 +378,7 @@ static void on_pulled(void *arg, const GError *error)
     if (queue->service && error) {
         if (error->code != ERROR_UNAVAILABLE)
             log_error("deliveries not read", "error", error->message, NULL);
-        rest(queue, TROUBLE_MS);
+        rest(queue, (uint64_t)queue->trouble_ms);
     } else if (queue->service) {
         queue->wanted = queue->wanted || pull->more;
         if (pull->next_due_ms && !queue->resting)
@@ -424,9 +451,10 @@ size_t delivery_queue_flying(const struct delivery_queue *queue)
     return g_hash_table_size(queue->flying);
 }
 
-void delivery_queue_set_retry_ms(struct delivery_queue *queue, int64_t retry_ms)
+void delivery_queue_set_times(struct delivery_queue *queue, int64_t retry_ms, int64_t trouble_ms)
 {
     queue->retry_ms = retry_ms;
+    queue->trouble_ms = trouble_ms;
 }
 
 struct delivery_queue *delivery_queue_new(struct delivery_service *service)
@@ -437,7 +465,9 @@ struct delivery_queue *delivery_queue_new(struct delivery_service *service)
     queue->jobs = jobs;
     queue->references = 1;
     queue->retry_ms = RETRY_MS;
+    queue->trouble_ms = TROUBLE_MS;
     queue->flying = g_hash_table_new(g_int64_hash, g_int64_equal);
+    queue->failures = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     queue->paused = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     queue->timer = loop_timer_new(jobs->loop, on_timer, queue);
     bool expects = config_tree(jobs->config, "repositories") || config_string(jobs->config, "repo");

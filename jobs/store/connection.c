@@ -51,7 +51,7 @@ static int error_code_of(int sqlite_code)
 void connection_set_error(struct store_tx *tx, int code, const char *what, const char *subject, GError **error)
 {
     const char *reason =
-        tx->db && sqlite3_errcode(tx->db) == (code & 0xff) ? sqlite3_errmsg(tx->db) : sqlite3_errstr(code);
+        tx->db && sqlite3_extended_errcode(tx->db) == code ? sqlite3_errmsg(tx->db) : sqlite3_errstr(code);
     errors_set(error, error_code_of(code), "cannot %s '%s': %s", what, subject, reason);
 }
 

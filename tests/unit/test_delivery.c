@@ -314,7 +314,7 @@ static void answers(void **state)
 }
 
 /* The disk is full: SQLite takes the current size as the least that max_page_count can be. */
-static bool fill_disk(struct store_tx *tx, void *arg, GError **error)
+static bool sql_job(struct store_tx *tx, void *arg, GError **error)
 {
     return store_run_sql(tx, arg, error);
 }
@@ -324,10 +324,10 @@ static void a_store_that_fails_is_not_an_acceptance(void **state)
     struct site *site = *state;
     g_autofree char *large = g_strnfill(500000, 'x');
     g_autofree char *body = g_strdup_printf("{\"event\":\"%s\"}", large);
-    assert_true(store_sync(site->engine->jobs.store, fill_disk, (void *)"PRAGMA max_page_count=1", NULL));
+    assert_true(store_sync(site->engine->jobs.store, sql_job, (void *)"PRAGMA max_page_count=1", NULL));
     assert_int_equal(pagerduty_raw(site, "pd", "W1", body), 503);
     assert_int_equal(count(site, delivery_list), 0);
-    assert_true(store_sync(site->engine->jobs.store, fill_disk, (void *)"PRAGMA max_page_count=1000000", NULL));
+    assert_true(store_sync(site->engine->jobs.store, sql_job, (void *)"PRAGMA max_page_count=1000000", NULL));
     assert_int_equal(pagerduty_raw(site, "pd", "W1", body), 202);
     settle(site);
 }
@@ -703,6 +703,21 @@ static void what_was_accepted_before_a_crash_is_worked_on_after_it(void **state)
     assert_int_equal(timeline_count(incident, "opened"), 1);
 }
 
+static void a_delivery_that_always_fails_stops_no_other(void **state)
+{
+    struct site *site = *state;
+    serve_each(site);
+    delivery_queue_set_times(site->engine->jobs.deliveries->queue, 1000, 10);
+    const char *fault = "CREATE TRIGGER fault BEFORE INSERT ON incidents WHEN NEW.key = 'PINC' BEGIN SELECT "
+                        "RAISE(ABORT, 'a fault'); END;";
+    assert_true(store_sync(site->engine->jobs.store, sql_job, (void *)fault, NULL));
+    assert_int_equal(pagerduty(site, "pd", "E1", "triggered", "triggered", 0), 202);
+    assert_int_equal(alertmanager(site, "g", ALERTS("db-1 firing 01")), 200);
+    settle(site);
+    assert_note(site, "1", "dead", "could not be worked on");
+    assert_int_equal(count(site, run_list), 1);
+}
+
 /* --- alerts from the API --- */
 
 #define ONE_ALERT                                                                                                      \
@@ -732,7 +747,7 @@ static void without_the_api_it_matches_without_and_tries_once_more(void **state)
     serve_wide(site);
     serve_each(site);
     site->api_status = 500;
-    delivery_queue_set_retry_ms(site->engine->jobs.deliveries->queue, 1000);
+    delivery_queue_set_times(site->engine->jobs.deliveries->queue, 1000, 10);
     pagerduty(site, "fetch", "E1", "triggered", "triggered", 0);
     settle(site);
     assert_int_equal(count(site, run_list), 1); /* what needs no alerts has started */
@@ -757,7 +772,7 @@ static void many_second_tries_all_come(void **state)
 {
     struct site *site = *state;
     site->api_status = 500;
-    delivery_queue_set_retry_ms(site->engine->jobs.deliveries->queue, 1000);
+    delivery_queue_set_times(site->engine->jobs.deliveries->queue, 1000, 10);
     for (int i = 0; i < 40; i++) {
         g_autofree char *id = g_strdup_printf("E%d", i);
         pagerduty(site, "fetch", id, "triggered", "triggered", i);
@@ -811,6 +826,7 @@ int main(void)
         TEST(a_replay_matches_with_the_runbooks_of_now),
         TEST(a_crash_between_the_steps_repeats_nothing),
         TEST(what_was_accepted_before_a_crash_is_worked_on_after_it),
+        TEST(a_delivery_that_always_fails_stops_no_other),
         TEST(alerts_are_fetched_before_matching),
         TEST(without_the_api_it_matches_without_and_tries_once_more),
         TEST(many_second_tries_all_come),
