@@ -103,7 +103,8 @@ char *crypto_sha256_hex(const void *data, size_t length)
 char *crypto_hex(const void *data, size_t length)
 {
     char *text = g_malloc(length * 2 + 1);
-    return sodium_bin2hex(text, length * 2 + 1, data, length);
+    sodium_bin2hex(text, length * 2 + 1, data, length);
+    return text;
 }
 
 bool crypto_equal(const void *a, const void *b, size_t length)

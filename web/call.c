@@ -142,7 +142,7 @@ void web_call_ask(struct web_call *call)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(json_t) request = web_call_request(call, &error);
-    if (request == NULL) {
+    if (error != NULL) {
         web_call_fail(call->request, error);
         return;
     }

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* Debian 12 has 0.9.75, where the answer type already is an enum (since 0.9.71). */
-#if MHD_VERSION < 0x00097100
+#if defined(MHD_VERSION) && MHD_VERSION < 0x00097100
 #error "libmicrohttpd 0.9.71 or newer is needed"
 #endif
 
