@@ -201,9 +201,9 @@ static void start_attempt(struct local *local, json_t *job)
         leave(local, errors_exit_status(errors_of(error)));
         return;
     }
-    exec_start(local->exec);
-    if (local->cancelled)
+    if (local->cancelled) /* first, or it would wait or ask again */
         exec_cancel(local->exec, "person");
+    exec_start(local->exec);
 }
 
 /* --- Ctrl-C ---------------------------------------------------------------------------------------------------------

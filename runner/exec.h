@@ -27,9 +27,9 @@ struct exec_options {
 struct exec *exec_new(const struct exec_options *options, GError **error);
 void exec_start(struct exec *exec);
 void exec_acknowledge(struct exec *exec, int64_t seq);
-/* Both may be called from anywhere, and take effect on the next turn of the loop.
- * Cancels the run: reason "person", "stopped", "incident_resolved". Remote commands are stopped, always steps and defer
- * run. */
+/* Both may be called from anywhere (before exec_start() too: then no step begins), and take effect on the next turn of
+ * the loop. Cancels the run: reason "person", "stopped", "incident_resolved". Remote commands are stopped, always steps
+ * and defer run. */
 void exec_cancel(struct exec *exec, const char *reason);
 /* The lease is (nearly) over: start no more effects, stop what runs, emit nothing more; finished comes. */
 void exec_fence(struct exec *exec);

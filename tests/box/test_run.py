@@ -61,8 +61,8 @@ hosts:
         assert done.stdout, done.stderr
         return done.returncode, json.loads(done.stdout)
 
-    def run_on_terminal(self, file, *args, answer):
-        """Waits for the question, answers it; (exit status, output)."""
+    def run_on_terminal(self, file, *args, answer=None, interrupt=False):
+        """Waits for the question, answers it or presses Ctrl-C; (exit status, output)."""
         own, theirs = pty.openpty()
         child = subprocess.Popen(self.argv(file, *args), stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                  cwd=self.path, env=self.env, text=True)
@@ -72,7 +72,10 @@ hosts:
             piece = child.stdout.read(1)
             assert piece, said
             said += piece
-        os.write(own, answer.encode())
+        if interrupt:
+            child.send_signal(signal.SIGINT)
+        else:
+            os.write(own, answer.encode())
         rest, _ = child.communicate(timeout=60)
         os.close(own)
         return child.returncode, said + rest
@@ -196,6 +199,20 @@ def test_anything_but_yes_denies(folder, answer):
     status, said = folder.run_on_terminal(file, answer=answer)
     assert status == 4 and not proof.exists(), said
     assert after.exists() and "denied" in said, said
+
+
+def test_ctrl_c_at_the_question_cancels(folder):
+    file, proof, after = approval_runbook(folder)
+    status, said = folder.run_on_terminal(file, interrupt=True)
+    assert status == 1 and not proof.exists() and after.exists(), said
+    assert "run cancelled (person)" in said
+
+
+def test_ctrl_c_in_a_wait_cancels(folder):
+    child = Process(folder.argv(folder.runbook(lua("b", "log('x')", wait="1h"))), str(folder.path / "log"), env=folder.env)
+    child.wait_output("waits until")
+    child.kill(signal.SIGINT)
+    assert child.child.wait(30) == 1 and "run cancelled (person)" in child.output()
 
 
 def test_without_a_terminal_nobody_approves(folder):

@@ -94,3 +94,18 @@ def test_sigterm_lets_a_run_end(site, tmp_path):
     site.server.start()
     ended = site.server.run(run)
     assert (ended["state"], ended["steps"][0]["result"]) == ("succeeded", "ok"), ended
+
+
+def test_another_worker_starts_when_all_are_full(tmp_path, sshd):
+    site = Site(tmp_path, sshd, extra="  slots: 1\n  workers: 2\n")
+    go = tmp_path / "go"
+    text = 'ssh("db-1"):script([[touch "$BEGUN"; until [ -e {go} ]; do sleep 0.05; done]], {{env = {{BEGUN = params.begun}}}})'
+    site.publish({"runbooks/slow.md": BOOK.format(text=text.format(go=go)).replace("hosts:", "params: {begun: {type: string}}\nhosts:")})
+    begun = [tmp_path / "one", tmp_path / "two"]
+    runs = [site.server.start_run("slow", {"begun": str(file)}) for file in begun]
+    wait_for(lambda: all(file.exists() for file in begun), "both to run at the same time")
+    runner, _ = processes(site.server)
+    assert len(children(runner)) == 2
+    go.touch()
+    assert [site.server.wait_run(run)["state"] for run in runs] == ["succeeded", "succeeded"]
+    site.stop()

@@ -396,6 +396,19 @@ static void cancel_stops_the_command(void **state)
     fixture_close(&fixture);
 }
 
+static void cancelled_before_the_start(void **state)
+{
+    struct fixture fixture = {0};
+
+    (void)state;
+    fixture_open(&fixture, "[{'id':'a','approve':'ops','text':'ok'},{'id':'z','always':true,'text':'ok'}]", NULL);
+    exec_cancel(fixture.exec, "person");
+    fixture_run(&fixture);
+    assert_string_equal(fixture.trace->str,
+                        "run_start step_end:a:not_reached step_start:z step_end:z:ok run_end:cancelled:person");
+    fixture_close(&fixture);
+}
+
 /* ---- acknowledgements ---- */
 
 static void a_command_waits_for_its_intent(void **state)
@@ -525,6 +538,7 @@ int main(void)
         cmocka_unit_test(tells_events_in_order),
         cmocka_unit_test(stops_where_it_stands),
         cmocka_unit_test(cancel_stops_the_command),
+        cmocka_unit_test(cancelled_before_the_start),
         cmocka_unit_test(a_command_waits_for_its_intent),
         cmocka_unit_test(a_checkpoint_waits_to_be_stored),
         cmocka_unit_test(freed_in_the_middle),
