@@ -23,9 +23,10 @@ struct server_stream {
     size_t head, used, capacity;
 };
 
-static void unref(struct server_stream *stream)
+static void drop(struct server_stream *stream, unsigned references)
 {
-    if (--stream->references > 0)
+    stream->references -= references;
+    if (stream->references > 0)
         return;
     g_free(stream->ring);
     g_free(stream);
@@ -102,7 +103,7 @@ static ssize_t read_stream(void *arg, uint64_t position, char *buffer, size_t mo
 
 static void free_stream(void *arg)
 {
-    unref(arg);
+    drop(arg, 1);
 }
 
 static void wake(struct server_stream *stream)
@@ -118,14 +119,14 @@ void stream_release(struct server_stream *stream)
     wake(stream);
 }
 
-/* Tells the owner, once, and forgets it. */
-static void let_go(struct server_stream *stream)
+/* Tells the caller, once, and forgets it; returns the references that this gave back. */
+static unsigned let_go(struct server_stream *stream)
 {
     void (*closed)(void *) = g_steal_pointer(&stream->closed);
     if (closed == NULL)
-        return;
+        return 0;
     closed(stream->arg);
-    unref(stream);
+    return 1;
 }
 
 void stream_gone(struct server_stream *stream)
@@ -134,8 +135,7 @@ void stream_gone(struct server_stream *stream)
     stream->server = NULL;
     stream->connection = NULL;
     stream->suspended = false;
-    let_go(stream);
-    unref(stream);
+    drop(stream, 1 + let_go(stream));
 }
 
 void streams_heartbeat(void *arg)
@@ -156,7 +156,7 @@ void streams_farewell(void *arg)
         next = link->next;
         struct server_stream *stream = link->data;
         if (stream->lagged)
-            let_go(stream);
+            drop(stream, let_go(stream));
     }
 }
 
@@ -232,5 +232,5 @@ void server_stream_end(struct server_stream *stream)
     stream->ended = true;
     stream->closed = NULL;
     wake(stream);
-    unref(stream);
+    drop(stream, 1);
 }
