@@ -37,11 +37,11 @@ static void print_created(const struct cli_call *call, const char *token)
 }
 
 /* Straight into the database, which also works beside a running server. */
-static int create_local(struct cli_call *call, enum role role, int64_t expires_ms)
+static int create_local(struct cli_call *call, enum role role, int64_t lifetime_ms)
 {
     g_autoptr(GError) error = NULL;
     struct store *store = store_open(NULL, cli_value(call, "data"), &error);
-    char *token = store ? token_create(store, name_of(call), role, expires_ms, &error) : NULL;
+    char *token = store ? token_create(store, name_of(call), role, lifetime_ms, &error) : NULL;
     if (token) {
         print_created(call, token);
         crypto_wipe(token, strlen(token));
@@ -83,8 +83,7 @@ static int create(struct cli_call *call)
         g_clear_error(&error);
         return client_usage(call, "--expires is a duration such as 90d");
     }
-    int64_t expires_ms = lifetime_ms ? clock_now_ms() + lifetime_ms : 0;
-    return cli_given(call, "data") ? create_local(call, role, expires_ms) : create_remote(call);
+    return cli_given(call, "data") ? create_local(call, role, lifetime_ms) : create_remote(call);
 }
 
 static int revoke_token(struct cli_call *call)

@@ -4,16 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
+/* JSON escapes what is below U+0020; a terminal acts upon more than that. Programs get the text as it is. */
+static void print_text(char *text)
+{
+    g_autofree char *plain = text;
+    g_autofree char *clean = terminal_is_tty(stdout) ? terminal_clean(text, strlen(text), TERMINAL_PLAIN) : NULL;
+    printf("%s\n", clean ? clean : plain);
+}
+
 void print_json(const json_t *value)
 {
-    g_autofree char *text = terminal_is_tty(stdout) ? json_text_pretty(value) : json_text(value);
-    printf("%s\n", text);
+    print_text(terminal_is_tty(stdout) ? json_text_pretty(value) : json_text(value));
 }
 
 void print_json_line(const json_t *value)
 {
-    g_autofree char *text = json_text(value);
-    printf("%s\n", text);
+    print_text(json_text(value));
     fflush(stdout);
 }
 

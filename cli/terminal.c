@@ -106,9 +106,11 @@ static size_t sequence_length(const char *text, size_t length, bool *ret_colour)
         }
         return length;
     }
-    while (i < length && (unsigned char)text[i - 1] >= 0x20 && (unsigned char)text[i - 1] <= 0x2f)
+    while (i < length && (unsigned char)text[i - 1] >= 0x20 && (unsigned char)text[i - 1] <= 0x2f &&
+           (unsigned char)text[i] < 0x7f)
         i++; /* charset selection: ESC ( B */
-    return (unsigned char)text[1] >= 0x20 ? i : 1;
+    /* A byte from 0x80 up begins a character, which must stay whole. */
+    return (unsigned char)text[1] >= 0x20 && (unsigned char)text[1] < 0x7f ? i : 1;
 }
 
 /* Characters that reorder or hide what stands around them. */

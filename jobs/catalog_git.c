@@ -375,7 +375,12 @@ static bool has_reference(git_remote *remote, const char *reference)
 static int fetch_reference(git_repository *repository, git_remote *remote, struct fetching *fetching,
                            const git_fetch_options *options)
 {
-    int result = git_remote_connect(remote, GIT_DIRECTION_FETCH, &options->callbacks, &options->proxy_opts, NULL);
+    git_remote_connect_options connect;
+    git_remote_connect_options_init(&connect, GIT_REMOTE_CONNECT_OPTIONS_VERSION);
+    connect.callbacks = options->callbacks;
+    connect.proxy_opts = options->proxy_opts;
+    connect.follow_redirects = GIT_REMOTE_REDIRECT_NONE; /* the credentials would go along to another host */
+    int result = git_remote_connect_ext(remote, GIT_DIRECTION_FETCH, &connect);
     if (result < 0)
         return result;
     g_autofree char *reference = reference_to_fetch(fetching, remote);
@@ -437,6 +442,7 @@ bool catalog_git_fetch(const struct catalog_fetch *fetch, GError **error)
     options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
     options.update_fetchhead = 0;
     options.proxy_opts.type = GIT_PROXY_AUTO;
+    options.follow_redirects = GIT_REMOTE_REDIRECT_NONE;
 
     git_repository *repository = NULL;
     git_remote *remote = NULL;

@@ -39,6 +39,11 @@ static json_t *convert_string(const struct param *param, const json_t *value, GE
         return wrong(param, value, "text", error);
     g_autofree char *text = json_scalar_text(value);
     int64_t length = g_utf8_strlen(text, -1);
+    /* The checks below, and the people who approve, would see only what stands before it. */
+    if (json_is_string(value) && strlen(text) != json_string_length(value)) {
+        errors_set(error, ERROR_INVALID, "param '%s' must not hold a NUL character", param->name);
+        return NULL;
+    }
     if (param->min_length >= 0 && length < param->min_length) {
         errors_set(error, ERROR_INVALID, "param '%s' must have at least %" G_GINT64_FORMAT " characters", param->name,
                    param->min_length);

@@ -44,14 +44,14 @@ struct token {
     int64_t created_at, expires_at; /* expires_at 0 = never */
 };
 
-static void token_init(struct token *token, const char *name, enum role role, int64_t expires_ms)
+static void token_init(struct token *token, const char *name, enum role role, int64_t lifetime_ms)
 {
     *token = (struct token){
         .id = crypto_id("tok"), .text = crypto_token(), .name = name, .role = role, .created_at = clock_now_ms()};
     token->hash = crypto_sha256_hex(token->text, strlen(token->text));
     /* a life that would end after the end of time does not end */
-    if (expires_ms > 0 && expires_ms < INT64_MAX - token->created_at)
-        token->expires_at = token->created_at + expires_ms;
+    if (lifetime_ms > 0 && lifetime_ms < INT64_MAX - token->created_at)
+        token->expires_at = token->created_at + lifetime_ms;
 }
 
 static void token_clear(struct token *token)
@@ -70,10 +70,10 @@ static bool insert(struct store_tx *tx, void *arg, GError **error)
                       role_name(token->role), token->created_at, token->expires_at);
 }
 
-char *token_create(struct store *store, const char *name, enum role role, int64_t expires_ms, GError **error)
+char *token_create(struct store *store, const char *name, enum role role, int64_t lifetime_ms, GError **error)
 {
     struct token token;
-    token_init(&token, name, role, expires_ms);
+    token_init(&token, name, role, lifetime_ms);
     char *text = store_sync(store, insert, &token, error) ? g_steal_pointer(&token.text) : NULL;
     token_clear(&token);
     return text;
@@ -363,7 +363,7 @@ void token_list(struct jobs *jobs, json_t *request, const struct actor *actor, o
 }
 
 /* body {"name","role","expires": "90d"} */
-static bool read_wish(const struct call *call, const char **ret_name, enum role *ret_role, int64_t *ret_expires_ms,
+static bool read_wish(const struct call *call, const char **ret_name, enum role *ret_role, int64_t *ret_lifetime_ms,
                       GError **error)
 {
     const char *role = NULL, *expires = call_string(call->request, "expires");
@@ -374,25 +374,25 @@ static bool read_wish(const struct call *call, const char **ret_name, enum role 
         errors_set(error, ERROR_INVALID, "'%s' is not a role: viewer, operator, approver, admin or runner", role);
         return false;
     }
-    *ret_expires_ms = 0;
+    *ret_lifetime_ms = 0;
     if (!expires)
         return true;
-    if (!clock_duration_parse(expires, ret_expires_ms, error))
+    if (!clock_duration_parse(expires, ret_lifetime_ms, error))
         return false;
-    if (*ret_expires_ms <= 0)
+    if (*ret_lifetime_ms <= 0)
         errors_set(error, ERROR_INVALID, "'expires' is not a time to come");
-    return *ret_expires_ms > 0;
+    return *ret_lifetime_ms > 0;
 }
 
 static bool create_job(struct store_tx *tx, struct call *call, GError **error)
 {
     const char *name;
     enum role role;
-    int64_t expires_ms;
-    if (!read_wish(call, &name, &role, &expires_ms, error))
+    int64_t lifetime_ms;
+    if (!read_wish(call, &name, &role, &lifetime_ms, error))
         return false;
     struct token token;
-    token_init(&token, name, role, expires_ms);
+    token_init(&token, name, role, lifetime_ms);
     bool ok = insert(tx, &token, error);
     if (ok) {
         g_autoptr(json_t) row = json_pack("{s:s, s:s, s:s, s:I}", "id", token.id, "name", name, "role", role_name(role),

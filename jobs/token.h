@@ -10,8 +10,8 @@ bool role_from_name(const char *name, enum role *ret_role);
 /* First start: creates an admin token named "admin", writes it to DATA/admin-token (0600) and returns it so that serve
  * prints it once; NULL without error when tokens exist. Also keeps the local runner's token in DATA/runner-token. */
 char *token_bootstrap(struct store *store, const char *data_folder, GError **error);
-/* The new token's text (g_free). expires_ms 0 = never. */
-char *token_create(struct store *store, const char *name, enum role role, int64_t expires_ms, GError **error);
+/* The new token's text (g_free). lifetime_ms from now, 0 = for ever. */
+char *token_create(struct store *store, const char *name, enum role role, int64_t lifetime_ms, GError **error);
 
 /* Looks a bearer token up in an in-memory table of hashes that follows the store. NULL when unknown, expired or
  * revoked. The actor's strings live until the next call on this thread. */

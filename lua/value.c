@@ -274,11 +274,29 @@ static json_t *convert_object(struct walk *walk, int index)
     return object;
 }
 
+/* Spends what a copy of an engine's value takes. Its size is somebody else's choice: an alert's labels, a host's
+ * output. */
+static bool spend_copy(struct walk *walk, const json_t *value)
+{
+    size_t i;
+    const char *key;
+    json_t *item;
+    if (!spend(walk, VALUE_BYTES + json_string_length(value)))
+        return false;
+    json_array_foreach (value, i, item)
+        if (!spend_copy(walk, item))
+            return false;
+    json_object_foreach ((json_t *)value, key, item)
+        if (!spend(walk, strlen(key)) || !spend_copy(walk, item))
+            return false;
+    return true;
+}
+
 static json_t *convert_table(struct walk *walk, int index)
 {
     const json_t *seen = view_json(walk->L, index);
     if (seen)
-        return json_deep_copy(seen);
+        return spend_copy(walk, seen) ? json_deep_copy(seen) : refuse(walk, TOO_MUCH);
     if (walk->depth >= LIMIT_JSON_DEPTH || !lua_checkstack(walk->L, 6))
         return refuse(walk, "nested too deeply, or in a circle");
     lua_Integer length;

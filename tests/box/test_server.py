@@ -1,6 +1,7 @@
 """The server around the main job: credentials, schedules, the outbox, Git, one data folder, draining."""
 import os
 import subprocess
+from datetime import datetime, timedelta, timezone
 
 from .conftest import PD_SECRET, Site
 from .support.process import wait_for
@@ -39,6 +40,10 @@ def test_roles(site):
     site.publish({"runbooks/true.md": MANUAL})
     viewer = server.cli("token", "create", "--data", server.data, "--name", "v", "--role", "viewer").stdout.split()[-1]
     assert server.request("GET", "/api/v1/runs", token=viewer)[0] == 200
+    server.cli("token", "create", "--data", server.data, "--name", "short", "--role", "viewer", "--expires", "1h")
+    short = wait_for(lambda: [t for t in server.items("/tokens") if t["name"] == "short"], "the token")[0]
+    left = datetime.fromisoformat(short["expires_at"].replace("Z", "+00:00")) - datetime.now(timezone.utc)
+    assert timedelta(minutes=50) < left < timedelta(minutes=61), short
     status, problem = server.request("POST", "/api/v1/runs", {"runbook": "true", "params": {}}, token=viewer)
     assert status == 403 and problem["code"] == "forbidden"
 

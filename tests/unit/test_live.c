@@ -51,6 +51,13 @@ static void test_plain(void **state)
           "\"text\":\"\\u001b]0;owned\\u0007a\\u001b[2J\\u001b[31mb\\b\\u202ec\\n\"}"},
          "[look] How full?\n[look] db-1 (err): ab\\x08\\u{202e}c\n",
          5},
+        {"an escape does not split the character behind it",
+         {"{\"kind\":\"output\",\"step\":\"look\",\"host\":\"h\",\"stream\":\"out\",\"text\":\"\\u001b\\u00db31m "
+          "\\u001b(\\u00db1\\n\"}"},
+         "[look] How full?\n[look] h: \xc3\x9b"
+         "31m \xc3\x9b"
+         "1\n",
+         5},
         {"a progress bar shows its last state",
          {"{\"kind\":\"output\",\"step\":\"look\",\"host\":\"h\",\"stream\":\"out\",\"text\":\"10%\\r50%\\r100%"
           "\\r\\n\"}"},

@@ -58,6 +58,7 @@ static void test_conversion(void **state)
          "{\"text\":\"\xe7\x81\xab\xe6\xb6\x88\xe3\x81\x97\"}"},
         {"too short", "{\"text\":\"a\"}", "param 'text' must have at least 2 characters"},
         {"too long", "{\"text\":\"abcdef\"}", "param 'text' must have at most 5 characters"},
+        {"nothing hides behind a NUL", "{\"word\":\"ab\\u0000/../x\"}", "param 'word' must not hold a NUL character"},
         {"a list is no text", "{\"text\":[1]}", "param 'text' must be text, not [1]"},
         {"the pattern is for the whole value", "{\"word\":\"ab1\"}", "param 'word' must match [a-z]+|x"},
         {"a newline at the end is not the end", "{\"word\":\"ab\\n\"}", "param 'word' must match [a-z]+|x"},
@@ -107,7 +108,7 @@ static void test_conversion(void **state)
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(GError) error = NULL;
         const char *reason = "";
-        g_autoptr(json_t) given = json_loads(rows[i].given, 0, NULL);
+        g_autoptr(json_t) given = json_loads(rows[i].given, JSON_ALLOW_NUL, NULL);
         g_autoptr(json_t) bound = runbook_bind_params(runbook, given, NULL, hosts, &reason, &error);
         g_autofree char *got = bound ? json_text(bound) : g_strdup(error->message);
         if (strcmp(got, rows[i].wanted) != 0)
