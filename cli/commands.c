@@ -1,7 +1,7 @@
 /* commands: the one list of commands. A new command is one file cmd_NAME.c and one line here. */
 #include "cli/commands.h"
 
-/* clang-format off: one a line, so that colleagues' lines do not meet */
+/* clang-format off: one a line, so that two changes do not meet */
 const struct cli_command *const cli_commands[] = {
     &cmd_approvals,
     &cmd_coverage,
