@@ -248,6 +248,11 @@ int cmd_hosts_trust(struct cli_call *call)
         settings.known_hosts = cli_value(call, "known-hosts");
     else if (settings.known_hosts == NULL)
         settings.known_hosts = standard;
+    g_autofree char *home = g_str_has_prefix(settings.known_hosts, "~/")
+                                ? g_build_filename(g_get_home_dir(), settings.known_hosts + 2, NULL)
+                                : NULL;
+    if (home != NULL)
+        settings.known_hosts = home;
     return trust(call, &settings, &error) == 0 ? 0 : cli_fail(call, &error);
 }
 

@@ -73,6 +73,7 @@ struct stopping {
     struct op *op;
     int code; /* to cancel with when it says ready; 0 = its own time-out */
     bool ready;
+    const char *sudo;
 };
 
 static void on_output(void *arg, const char *stream, const char *bytes, size_t length)
@@ -97,6 +98,7 @@ static void start(const struct command_case *row, const char *marker, const char
                                   .pty = row->pty,
                                   .timeout_ms = timeout_ms,
                                   .marker = marker,
+                                  .sudo = stopping->sudo,
                                   .on_output = on_output,
                                   .arg = stopping};
     if (row->script) {
@@ -209,6 +211,36 @@ static void others_are_left_alone(void **state)
     json_decref(waiting);
 }
 
+/* Like sudo with use_pty: stays as parent, drops the environment, runs the command in a session of its own. */
+static const char fake_sudo[] = "#!/bin/sh\n"
+                                "[ \"$1\" = -n ] || exit 90; shift\n"
+                                "[ \"$1\" = kill ] && exec \"$@\"\n"
+                                "[ \"$1\" = -- ] || exit 91; shift\n"
+                                "env -i PATH=\"$PATH\" setsid -w \"$@\"; exit $?\n";
+
+static void stops_what_runs_under_sudo(void **state)
+{
+    (void)state;
+    g_autofree char *program = sshd_path(world.sshd, "sudo");
+    assert_true(g_file_set_contents(program, fake_sudo, -1, NULL));
+    chmod(program, 0700);
+    g_autofree char *options = g_strdup_printf("SetEnv SHLVL=2 PATH=%s:/usr/bin:/bin", world.sshd->folder);
+    sshd_halt(world.sshd);
+    sshd_launch(world.sshd, options);
+    ssh_pool_free(world.pool);
+    world.pool = pool_with("user", "known_hosts");
+    static const size_t with_a_tree[] = {0, 1, 3, 4};
+    for (size_t at = 0; at < G_N_ELEMENTS(with_a_tree); at++) {
+        size_t i = with_a_tree[at];
+        g_autofree char *marker = g_strdup_printf("run_s.%d.%zu", getpid(), i);
+        g_autofree char *tag = g_strdup_printf("%d%03zu", 400000 + getpid(), i);
+        struct stopping stopping = {.code = ERROR_CANCELLED, .sudo = "root"};
+        struct answer answer = {0};
+        start(&cases[i], marker, tag, 0, &stopping, &answer);
+        check_nothing_left(&cases[i], marker, tag, &answer, ERROR_CANCELLED, "cancelled");
+    }
+}
+
 /* One place only: the look needs another connection. */
 static void stops_without_a_free_place(void **state)
 {
@@ -231,6 +263,7 @@ int main(void)
         cmocka_unit_test(what_escapes_is_not_called_stopped),
         cmocka_unit_test(what_was_not_sent_did_not_start),
         cmocka_unit_test(others_are_left_alone),
+        cmocka_unit_test(stops_what_runs_under_sudo),
         cmocka_unit_test(stops_without_a_free_place),
     };
     return cmocka_run_group_tests(tests, set_up, world_end);
