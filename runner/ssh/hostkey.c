@@ -87,6 +87,32 @@ static bool verify_pin(const struct ssh_target *target, const char *shown, GErro
     return false;
 }
 
+/* The host is on file, but not with this key. */
+static void changed(const struct ssh_target *target, const struct known_hosts *known, const char *type,
+                    const char *shown, const char *place, const char *stands, GError **error)
+{
+    g_auto(GStrv) types = known_hosts_key_types(known, target->address, target->port);
+    if (types == NULL || types[0] == NULL) {
+        g_strfreev(types);
+        types = known_hosts_key_types(known, target->name, target->port);
+    }
+    if (types != NULL && g_strv_contains((const char *const *)types, type)) {
+        errors_set(error, ERROR_HOST_KEY,
+                   "host key of %s has changed: it shows %s %s, but %s has %s. Somebody may be in between; if the host "
+                   "was set "
+                   "up anew, check on its console and run: hikeshi hosts trust %s --replace",
+                   target->label, type, shown, place, stands ? stands : "another key", target->name);
+        return;
+    }
+    g_autofree char *names = types ? g_strjoinv(", ", types) : g_strdup("");
+    errors_set(
+        error, ERROR_HOST_KEY,
+        "%s is on file with another type of key only (%s at %s), and shows %s %s: the host does not offer that one, or "
+        "this libssh2 cannot check it (RSA before 1.11). Check on its console and run: hikeshi hosts trust %s "
+        "--replace",
+        target->label, names, place, type, shown, target->name);
+}
+
 bool ssh_hostkey_verify(const struct ssh_target *target, const struct known_hosts *known, const char *path,
                         const uint8_t *key, size_t length, GError **error)
 {
@@ -105,13 +131,11 @@ bool ssh_hostkey_verify(const struct ssh_target *target, const struct known_host
     switch (verdict) {
     case KNOWN_HOSTS_MATCH:
         return true;
-    case KNOWN_HOSTS_CHANGED:
-        errors_set(
-            error, ERROR_HOST_KEY,
-            "host key of %s has changed: it shows %s %s, but %s:%d has %s. Somebody may be in between; if the host was "
-            "set up anew, check on its console and run: hikeshi hosts trust %s --replace",
-            target->label, type, shown, path, line, stands ? stands : "another key", target->name);
+    case KNOWN_HOSTS_CHANGED: {
+        g_autofree char *place = g_strdup_printf("%s:%d", path, line);
+        changed(target, known, type, shown, place, stands, error);
         return false;
+    }
     default:
         errors_set(
             error, ERROR_HOST_KEY,

@@ -103,6 +103,31 @@ static void tunnel_moved(void *arg)
     ssh_session_wake(arg);
 }
 
+static bool supports(const char **known, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(known[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Asks for host key types in this order. Only for those that libssh2 knows: 1.10 takes names out of the list with a
+ * memcpy onto itself. */
+static void prefer_types(LIBSSH2_SESSION *ssh2, const char *types)
+{
+    const char **known = NULL;
+    int count = libssh2_session_supported_algs(ssh2, LIBSSH2_METHOD_HOSTKEY, &known);
+    g_auto(GStrv) each = g_strsplit(types, ",", -1);
+    g_autoptr(GString) list = g_string_new(NULL);
+    for (char **type = each; *type != NULL; type++)
+        if (supports(known, count, *type))
+            g_string_append_printf(list, "%s%s", list->len ? "," : "", *type);
+    if (list->len > 0)
+        libssh2_session_method_pref(ssh2, LIBSSH2_METHOD_HOSTKEY, list->str);
+    if (known != NULL)
+        libssh2_free(ssh2, known);
+}
+
 /* A fresh libssh2 session over the connected transport. */
 static void begin_handshake(struct ssh_session *session)
 {
@@ -114,7 +139,7 @@ static void begin_handshake(struct ssh_session *session)
     set_callback(session->ssh2, LIBSSH2_CALLBACK_RECV, (void (*)(void))on_receive);
     g_autofree char *types = ssh_hostkey_preference(session->target, session->options.known_hosts, session->skip_types);
     if (types != NULL)
-        libssh2_session_method_pref(session->ssh2, LIBSSH2_METHOD_HOSTKEY, types);
+        prefer_types(session->ssh2, types);
     session->exchanging = true;
     session->state = SESSION_HANDSHAKE;
     ssh_session_step(session);

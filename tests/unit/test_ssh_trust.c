@@ -138,6 +138,24 @@ static void a_host_known_by_one_type_is_asked_for_that(void **state)
     must_work("ed25519", &(struct attempt){.identity = "user"});
 }
 
+/* libssh2 1.10 does not know how to ask for what is on file. */
+static void a_host_known_by_rsa_alone(void **state)
+{
+    (void)state;
+    sshd_keygen(world.sshd, "host_rsa", "rsa", "");
+    trust_only("by_rsa", "", "host_rsa");
+    const struct attempt how = {.identity = "user", .known_hosts = "by_rsa"};
+    must_fail("the host has none", &how, ERROR_HOST_KEY, "on file with another type of key only (ssh-rsa");
+    sshd_halt(world.sshd);
+    g_autofree char *three =
+        g_strdup_printf("HostKey %s/host_ecdsa\nHostKey %s/host_rsa", world.sshd->folder, world.sshd->folder);
+    sshd_launch(world.sshd, three);
+    if (library_knows_rsa_sha2)
+        must_work("asked for RSA", &how);
+    else
+        must_fail("cannot ask for RSA", &how, ERROR_HOST_KEY, "RSA before 1.11");
+}
+
 static void a_pin_decides(void **state)
 {
     (void)state;
@@ -334,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_changed_key_is_refused_and_both_are_named),
         cmocka_unit_test(a_revoked_key_is_refused),
         cmocka_unit_test(a_host_known_by_one_type_is_asked_for_that),
+        cmocka_unit_test(a_host_known_by_rsa_alone),
         cmocka_unit_test(a_pin_decides),
         cmocka_unit_test(a_scan_tells_the_verdict),
         cmocka_unit_test(every_kind_of_key_file_signs_in),
