@@ -1,6 +1,5 @@
-/* exec: see exec.h. The order of steps is plan.c's; this file walks it: when → wait → approve → tries → step_end, one
- * turn of the machine at a time, and stops it for cancel, time-out and fence by one table. Runs no step itself
- * (exec_lua.c, exec_shell.c). */
+/* exec: see exec.h. The order of steps is plan.c's; this file walks it, one turn of the machine at a time: gate
+ * (exec_gate.c) → tries → step_end. Runs no step itself (exec_lua.c, exec_shell.c); stops are in exec_stop.c. */
 #include "runner/exec_private.h"
 
 #include "core/clock.h"
@@ -9,9 +8,6 @@
 #include "runner/command.h"
 
 #include <string.h>
-
-static void exec_try(struct exec *exec);
-static void exec_end_step(struct exec *exec, const struct step_outcome *outcome, const char *reason);
 
 /* What runs one try of a step. */
 static const struct language {
@@ -60,19 +56,19 @@ json_t *exec_error_json(const GError *error, const char *host)
     return object;
 }
 
-static void exec_kick(struct exec *exec)
+void exec_kick(struct exec *exec)
 {
     loop_timer_start(exec->kick, 0, 0);
 }
 
-static bool exec_flag(const struct exec *exec, const char *flag)
+bool exec_flag(const struct exec *exec, const char *flag)
 {
     return json_get_bool(exec->step, flag, false);
 }
 
 /* ---- steps ---- */
 
-static json_t *or_null(json_t *value)
+json_t *exec_or_null(json_t *value)
 {
     return value ? json_incref(value) : json_null();
 }
@@ -86,9 +82,9 @@ static void exec_tell_step_end(struct exec *exec, const json_t *step, const stru
     json_set_string(event, "result", step_result_name(outcome->result));
     json_set_string(event, "reason", reason);
     json_set_string(event, "message", outcome->message);
-    json_object_set_new(event, "error", or_null(outcome->error));
-    json_object_set_new(event, "data", or_null(exec->data));
-    json_object_set_new(event, "output", or_null(outcome->output));
+    json_object_set_new(event, "error", exec_or_null(outcome->error));
+    json_object_set_new(event, "data", exec_or_null(exec->data));
+    json_object_set_new(event, "output", exec_or_null(outcome->output));
     json_object_set_new(event, "duration_ms", json_integer(duration_ms));
     journal_add(exec->journal, "step_end", event);
 }
@@ -133,7 +129,7 @@ static void exec_skip_rest(struct exec *exec)
             exec_settle(exec, i, &outcome, "finished", 0);
 }
 
-static void exec_idle(struct exec *exec)
+void exec_idle(struct exec *exec)
 {
     exec->phase = PHASE_IDLE;
     exec->step = NULL;
@@ -141,7 +137,7 @@ static void exec_idle(struct exec *exec)
     exec_kick(exec);
 }
 
-static void exec_end_step(struct exec *exec, const struct step_outcome *outcome, const char *reason)
+void exec_end_step(struct exec *exec, const struct step_outcome *outcome, const char *reason)
 {
     int64_t duration_ms = (int64_t)loop_now_ms(exec->options.loop) - exec->step_started_ms;
     size_t index = (size_t)exec->current;
@@ -155,7 +151,7 @@ static void exec_end_step(struct exec *exec, const struct step_outcome *outcome,
     exec_skip_rest(exec);
 }
 
-static void exec_fail_step(struct exec *exec, const GError *error)
+void exec_fail_step(struct exec *exec, const GError *error)
 {
     g_autoptr(json_t) object = exec_error_json(error, NULL);
     struct step_outcome outcome = {.result = RESULT_FAILED, .error = object};
@@ -169,7 +165,7 @@ static void exec_retry(struct exec *exec, const struct step_outcome *outcome)
     int64_t delay_ms = json_get_integer(exec->step, "retry_delay_ms", 0);
 
     json_object_set_new(event, "try", json_integer(exec->try_number));
-    json_object_set_new(event, "error", or_null(outcome->error));
+    json_object_set_new(event, "error", exec_or_null(outcome->error));
     json_object_set_new(event, "delay_ms", json_integer(delay_ms));
     journal_add(exec->journal, "retry", event);
     exec->phase = PHASE_RETRYING;
@@ -181,7 +177,7 @@ static void exec_retry_due(void *arg)
     exec_try(arg);
 }
 
-static void exec_over(struct exec *exec)
+void exec_over(struct exec *exec)
 {
     exec->phase = PHASE_OVER;
     loop_timer_stop(exec->deadline);
@@ -207,7 +203,7 @@ void exec_step_ended(struct exec *exec, const struct step_outcome *outcome)
         exec_end_step(exec, outcome, reason);
 }
 
-static void exec_tell_step_start(struct exec *exec)
+void exec_tell_step_start(struct exec *exec)
 {
     json_t *event = exec_event(exec);
 
@@ -216,125 +212,20 @@ static void exec_tell_step_start(struct exec *exec)
 }
 
 /* One try. Its effects wait for step_start's acknowledgement because each waits for its own, later event. */
-static void exec_try(struct exec *exec)
+void exec_try(struct exec *exec)
 {
     exec->phase = PHASE_RUNNING;
     exec_tell_step_start(exec);
     exec_language(exec)->start(exec);
 }
 
-/* ---- gates: wait and approve ---- */
-
-static void exec_leave(struct exec *exec, const char *kind, json_t *event)
+void exec_leave(struct exec *exec, const char *kind, json_t *event)
 {
     journal_add(exec->journal, kind, event);
     exec_over(exec);
 }
 
-static void exec_wait(struct exec *exec)
-{
-    json_t *event = exec_event(exec);
-
-    json_object_set_new(event, "until", json_integer(clock_now_ms() + json_get_integer(exec->step, "wait_ms", 0)));
-    exec_leave(exec, "delay", event);
-}
-
-/* The values at the paths of `shows`: "data.used" from data, "params.x" from params. */
-static json_t *exec_shown(const struct exec *exec)
-{
-    g_autoptr(json_t) roots = json_object();
-    json_t *shown = json_object();
-    size_t i;
-    json_t *path;
-
-    json_object_set(roots, "data", exec->data);
-    json_object_set(roots, "params", json_object_get(exec->options.job, "params"));
-    json_object_set(roots, "incident", json_object_get(exec->options.job, "incident"));
-    json_object_set(roots, "alert", json_object_get(exec->options.job, "alert"));
-    json_object_set(roots, "steps", exec->results);
-    json_array_foreach (json_object_get(exec->step, "shows"), i, path)
-        json_object_set_new(shown, json_string_value(path), or_null(json_path(roots, json_string_value(path))));
-    return shown;
-}
-
-static void exec_ask(struct exec *exec, json_t *names)
-{
-    g_autoptr(json_t) shown = exec_shown(exec);
-    g_autofree char *text = json_text(shown);
-
-    if (strlen(text) > LIMIT_DATA_BYTES) {
-        g_autoptr(GError) error = g_error_new(HIKESHI_ERROR, ERROR_TOO_LARGE,
-                                              "shows: the values are over %d KiB together", LIMIT_DATA_BYTES / 1024);
-        exec_tell_step_start(exec);
-        exec_fail_step(exec, error);
-        return;
-    }
-    json_t *event = exec_event(exec);
-    json_set_string(event, "policy", json_get_string(exec->step, "approve", NULL));
-    json_object_set(event, "hosts", names);
-    json_object_set(event, "shows", shown);
-    json_object_set(event, "data", exec->data);
-    exec_leave(exec, "approval", event);
-}
-
-/* Approved, and for the hosts that the step would touch now. */
-static bool exec_approved(const struct exec *exec, const json_t *names)
-{
-    const json_t *approval = json_object_get(exec->step, "approval");
-    const json_t *hosts = json_object_get(approval, "hosts");
-
-    return strcmp(json_get_string(approval, "state", ""), "approved") == 0 &&
-           (!json_is_array(hosts) || json_equal(hosts, names));
-}
-
-static void exec_gate(struct exec *exec)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(json_t) names = NULL;
-
-    if (json_get_integer(exec->step, "wait_ms", 0) > 0 && !exec_flag(exec, "waited")) {
-        exec_wait(exec);
-        return;
-    }
-    if (json_get_string(exec->step, "approve", NULL)) {
-        if (!(names = hosts_select(&exec->hosts, exec->step, &error))) {
-            exec_tell_step_start(exec);
-            exec_fail_step(exec, error);
-            return;
-        }
-        if (!exec_approved(exec, names)) {
-            exec_ask(exec, names);
-            return;
-        }
-    }
-    exec_try(exec);
-}
-
-static void exec_when_known(void *arg, bool value, const GError *error)
-{
-    struct exec *exec = arg;
-    struct step_outcome outcome = {.result = RESULT_SKIPPED};
-
-    if (exec->stop != PLAN_GOING) {
-        if (exec->stop == PLAN_FENCED)
-            exec_over(exec);
-        else
-            exec_idle(exec);
-    } else if (error) {
-        exec_tell_step_start(exec);
-        exec_fail_step(exec, error);
-    } else if (value) {
-        exec_gate(exec);
-    } else {
-        exec_end_step(exec, &outcome, "when");
-    }
-}
-
-/* Whether this step already stood at a gate (its `when` was true then, and nothing ran since). */
-static bool exec_came_back(const struct exec *exec)
-{
-    return exec_flag(exec, "waited") || json_is_object(json_object_get(exec->step, "approval"));
-}
+/* ---- one turn ---- */
 
 static void exec_enter(struct exec *exec, size_t index)
 {
@@ -350,13 +241,12 @@ static void exec_enter(struct exec *exec, size_t index)
         exec_fail_step(exec, error);
         return;
     }
-    const char *when = json_get_string(exec->step, "when", NULL);
-    if (when && !exec_came_back(exec)) {
-        exec->phase = PHASE_WHEN;
-        exec_lua_when(exec, when, exec_when_known);
-    } else {
-        exec_gate(exec);
-    }
+    exec_gate(exec);
+}
+
+void exec_interrupt(struct exec *exec, int code)
+{
+    exec_language(exec)->interrupt(exec, code);
 }
 
 /* ---- the end ---- */
@@ -383,13 +273,6 @@ static void exec_conclude(struct exec *exec)
     exec_leave(exec, "run_end", event);
 }
 
-static void exec_arm_grace(struct exec *exec)
-{
-    if (!exec->grace_armed)
-        loop_timer_start(exec->deadline, DEFAULT_GRACE_MS, 0);
-    exec->grace_armed = true;
-}
-
 /* One turn of the machine. Nothing of the exec may be used after finished(). */
 static void exec_turn(void *arg)
 {
@@ -413,111 +296,6 @@ static void exec_turn(void *arg)
     if (exec->stop != PLAN_GOING)
         exec_arm_grace(exec);
     exec_enter(exec, (size_t)next);
-}
-
-/* ---- cancel, time-out, fence ---- */
-
-static void stop_nothing(struct exec *exec, int code)
-{
-    (void)exec;
-    (void)code;
-}
-
-static void stop_idle(struct exec *exec, int code)
-{
-    (void)code;
-    if (exec->stop == PLAN_FENCED)
-        exec_over(exec);
-    else
-        exec_kick(exec);
-}
-
-static void stop_code(struct exec *exec, int code)
-{
-    exec_language(exec)->interrupt(exec, code);
-}
-
-static void stop_when(struct exec *exec, int code)
-{
-    lua_run_interrupt(exec->lua, code);
-}
-
-static void stop_retry(struct exec *exec, int code)
-{
-    struct step_outcome outcome = {.result = code == ERROR_TIMEOUT ? RESULT_TIMED_OUT : RESULT_CANCELLED};
-
-    loop_timer_stop(exec->delay);
-    if (exec->stop == PLAN_FENCED)
-        exec_over(exec);
-    else
-        exec_end_step(exec, &outcome, NULL);
-}
-
-/* How a stop reaches the run, by where it stands. */
-static void (*const stops[PHASE_COUNT])(struct exec *exec, int code) = {
-    [PHASE_IDLE] = stop_idle,      [PHASE_WHEN] = stop_when,    [PHASE_RUNNING] = stop_code,
-    [PHASE_RETRYING] = stop_retry, [PHASE_OVER] = stop_nothing,
-};
-
-/* A point of no return ends by itself (or by its own timeout); an always step has the grace. */
-static bool exec_shielded(const struct exec *exec)
-{
-    return exec->phase == PHASE_RUNNING && (exec_flag(exec, "cancel_after") || exec_flag(exec, "always"));
-}
-
-static void exec_stop(struct exec *exec, enum plan_stop stop, int code)
-{
-    if (exec->stop != PLAN_GOING || exec->phase == PHASE_OVER)
-        return;
-    exec->stop = stop;
-    loop_timer_stop(exec->deadline);
-    if (!exec_shielded(exec))
-        stops[exec->phase](exec, code);
-    else if (exec_flag(exec, "always"))
-        exec_arm_grace(exec);
-}
-
-static void exec_deadline(void *arg)
-{
-    struct exec *exec = arg;
-
-    if (!exec->grace_armed) {
-        exec_stop(exec, PLAN_TIMED_OUT, ERROR_TIMEOUT);
-        return;
-    }
-    exec->plan.closed = true;
-    stops[exec->phase](exec, ERROR_TIMEOUT);
-}
-
-/* From a timer, so that whoever asks may stand anywhere, also within emit(). */
-static void exec_obey(void *arg)
-{
-    struct exec *exec = arg;
-
-    if (exec->asked != PLAN_FENCED) {
-        exec_stop(exec, PLAN_CANCELLED, ERROR_CANCELLED);
-    } else if (exec->phase != PHASE_OVER) {
-        exec->stop = PLAN_FENCED;
-        stops[exec->phase](exec, ERROR_CANCELLED);
-    }
-}
-
-void exec_cancel(struct exec *exec, const char *reason)
-{
-    if (exec->asked != PLAN_GOING)
-        return;
-    exec->asked = PLAN_CANCELLED;
-    exec->cancel_reason = g_intern_string(reason);
-    loop_timer_start(exec->obey, 0, 0);
-}
-
-void exec_fence(struct exec *exec)
-{
-    if (exec->asked == PLAN_FENCED)
-        return;
-    journal_close(exec->journal);
-    exec->asked = PLAN_FENCED;
-    loop_timer_start(exec->obey, 0, 0);
 }
 
 /* ---- life ---- */

@@ -1,8 +1,9 @@
 /* exec: executes one job: step after step, with when, attempts, on_error, handlers, always, verify, wait, approvals;
  * emits numbered events; enforces time-outs and host rules. The same for a worker and for `hikeshi run`.
  *
- * The state machine (step and run states by event) is a table in exec.c. exec never decides what it may do again: a
- * lost lease fences it (exec_fence), and a step's effects start only after its step_start event was acknowledged. */
+ * The state machine is tables: what a step's result does to the run in plan.c, what stops it where in exec_stop.c. exec
+ * never decides what it may do again: a lost lease fences it (exec_fence), and a step's effects start only after its
+ * step_start event was acknowledged. */
 #ifndef RUNNER_EXEC_H
 #define RUNNER_EXEC_H
 

@@ -66,6 +66,27 @@ struct step_outcome {
 /* Called once for each start(), from the loop. */
 void exec_step_ended(struct exec *exec, const struct step_outcome *outcome);
 
+/* exec.c: steps and the end. */
+void exec_kick(struct exec *exec); /* another turn */
+void exec_tell_step_start(struct exec *exec);
+void exec_try(struct exec *exec); /* one more try of the step */
+void exec_interrupt(struct exec *exec, int code);
+void exec_end_step(struct exec *exec, const struct step_outcome *outcome, const char *reason);
+void exec_fail_step(struct exec *exec, const GError *error);
+void exec_idle(struct exec *exec);                                   /* no step is under way */
+void exec_leave(struct exec *exec, const char *kind, json_t *event); /* the attempt's last event; stolen */
+void exec_over(struct exec *exec);
+bool exec_flag(const struct exec *exec, const char *flag); /* of the step */
+json_t *exec_or_null(json_t *value);                       /* new reference */
+
+/* exec_gate.c: lets the step under way run, now, later, or not. */
+void exec_gate(struct exec *exec);
+
+/* exec_stop.c: timers' functions, with the exec as arg. */
+void exec_obey(void *arg);
+void exec_deadline(void *arg);
+void exec_arm_grace(struct exec *exec);
+
 /* A new event that belongs to the step under way. */
 json_t *exec_event(const struct exec *exec);
 json_t *exec_error_json(const GError *error, const char *host);
