@@ -7,6 +7,41 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+/* Whole texts */
+
+bool yaml_text_valid(const char *text, size_t length, int *ret_line, int *ret_column)
+{
+    const char *bad;
+    if (g_utf8_validate_len(text, length, &bad))
+        return true;
+    *ret_line = *ret_column = 1;
+    for (const char *at = text; at < bad; at++) {
+        *ret_line += *at == '\n';
+        *ret_column = *at == '\n' ? 1 : *ret_column + 1;
+    }
+    return false;
+}
+
+const char *yaml_text_normal(const char *text, size_t *length, char **ret_copy)
+{
+    *ret_copy = NULL;
+    if (*length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
+        text += 3;
+        *length -= 3;
+    }
+    if (memchr(text, '\r', *length) == NULL)
+        return text;
+    char *copy = g_malloc(*length + 1), *out = copy;
+    for (size_t i = 0; i < *length; i++) {
+        if (text[i] != '\r')
+            *out++ = text[i];
+        else if (i + 1 == *length || text[i + 1] != '\n')
+            *out++ = '\n';
+    }
+    *length = (size_t)(out - copy);
+    return *ret_copy = copy;
+}
+
 /* Flow scalars */
 
 /* At a newline: drops the blanks before it (not below `keep`, which escapes wrote), skips it with the blanks and empty

@@ -9,6 +9,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* UTF-8 without NUL; else where the first bad byte stands, from 1. */
+bool yaml_text_valid(const char *text, size_t length, int *ret_line, int *ret_column);
+/* Without byte order mark, every CRLF or CR as one newline. The text itself, or *ret_copy when something had to go. */
+const char *yaml_text_normal(const char *text, size_t *length, char **ret_copy);
+
 /* What stands between the quotes, or a plain scalar; newlines are "\n" alone. Well-formed: libfyaml has checked it. */
 void yaml_text_plain(GString *text, const char *raw, size_t length);
 void yaml_text_single_quoted(GString *text, const char *raw, size_t length);
