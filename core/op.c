@@ -10,6 +10,7 @@ struct op {
     void *cancel_arg;
     bool ended;
     bool cancelling;
+    bool abandoned;
 };
 
 struct op *op_new(op_done_fn done, void *arg)
@@ -71,10 +72,16 @@ void op_cancel(struct op *op, int code)
 void op_abandon(struct op *op)
 {
     op->done = NULL;
+    op->abandoned = true;
     op_cancel(op, ERROR_CANCELLED);
 }
 
 bool op_ended(const struct op *op)
 {
     return op->ended;
+}
+
+bool op_abandoned(const struct op *op)
+{
+    return op->abandoned;
 }

@@ -19,6 +19,8 @@ struct command {
     struct journal_wait *wait;
     struct output output;
     const json_t *host;
+    const json_t *step; /* that started it, and in which try */
+    int64_t try_number;
     json_t *argv, *options;
     char *script, *shell, *marker;
     size_t script_length;
@@ -78,7 +80,7 @@ static const char *command_result_name(const struct command *command, const GErr
     case ERROR_CANCELLED:
         return "cancelled";
     case ERROR_LOST:
-        return json_get_bool(command->exec->step, "idempotent", false) ? "failed" : "unknown";
+        return json_get_bool(command->step, "idempotent", false) ? "failed" : "unknown";
     default:
         return "failed";
     }
@@ -96,6 +98,8 @@ static json_t *command_stopped(const GError *error)
 
 static void command_tell_end(struct command *command, const json_t *result, const GError *error)
 {
+    if (!exec_in_try(command->exec, command->step, command->try_number))
+        return;
     json_t *event = exec_event(command->exec);
     json_t *code = json_object_get(result, "code");
 
@@ -247,12 +251,18 @@ void command_start(struct exec *exec, const struct command_request *request, str
                 g_error_new(HIKESHI_ERROR, ERROR_TOO_LARGE, "the words of a command are over 32 KiB: use stdin"));
         return;
     }
+    if (exec->asked == PLAN_FENCED) { /* its intent would never be acknowledged */
+        op_done(op, NULL, g_error_new(HIKESHI_ERROR, ERROR_CANCELLED, "the run was given up: nothing new is sent"));
+        return;
+    }
     struct command *command = g_new0(struct command, 1);
     *command = (struct command){
         .exec = exec,
         .link = {.data = command},
         .op = op_ref(op),
         .host = request->host,
+        .step = exec->step,
+        .try_number = exec->try_number,
         .argv = json_incref(request->argv),
         .options = json_incref(request->options),
         .script = g_memdup2(request->script, request->script_length),
@@ -266,6 +276,17 @@ void command_start(struct exec *exec, const struct command_request *request, str
     output_init(&command->output, exec, command_host_name(command));
     op_on_cancel(op, command_cancel, command);
     command->wait = journal_wait(exec->journal, command_tell_intent(command), command_send, command);
+}
+
+void command_cancel_all(struct exec *exec, int code)
+{
+    GPtrArray *ops = g_ptr_array_new_with_free_func((GDestroyNotify)op_unref);
+
+    for (GList *at = exec->commands.head; at; at = at->next)
+        g_ptr_array_add(ops, op_ref(((struct command *)at->data)->op));
+    for (guint i = 0; i < ops->len; i++)
+        op_cancel(ops->pdata[i], code); /* may end it, which changes the queue */
+    g_ptr_array_unref(ops);
 }
 
 void command_abandon_all(struct exec *exec)

@@ -17,6 +17,8 @@ struct command_request {
 
 /* op ends with ssh_run's result or error. The `host` event says `failed` for a bad exit unless `check` is false. */
 void command_start(struct exec *exec, const struct command_request *request, struct op *op);
+/* Asks every command to stop, whoever waits for it. */
+void command_cancel_all(struct exec *exec, int code);
 /* All commands of an exec that goes away: nothing comes after. */
 void command_abandon_all(struct exec *exec);
 

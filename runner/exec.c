@@ -46,6 +46,11 @@ json_t *exec_event(const struct exec *exec)
     return event;
 }
 
+bool exec_in_try(const struct exec *exec, const json_t *step, int64_t try_number)
+{
+    return exec->step == step && exec->try_number == try_number;
+}
+
 json_t *exec_error_json(const GError *error, const char *host)
 {
     json_t *object = json_object();

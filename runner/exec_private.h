@@ -89,6 +89,8 @@ void exec_arm_grace(struct exec *exec);
 
 /* A new event that belongs to the step under way. */
 json_t *exec_event(const struct exec *exec);
+/* Whether that try of that step still runs: a command may end after both, and its events have no place then. */
+bool exec_in_try(const struct exec *exec, const json_t *step, int64_t try_number);
 json_t *exec_error_json(const GError *error, const char *host);
 const char *exec_step_id(const struct exec *exec);
 

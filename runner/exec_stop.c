@@ -1,4 +1,5 @@
 /* exec_stop: cancel, time-out and fence: by one table, wherever the run stands; then the grace of the always steps. */
+#include "runner/command.h"
 #include "runner/exec_private.h"
 
 #include "core/errors.h"
@@ -88,6 +89,7 @@ void exec_obey(void *arg)
     } else if (exec->phase != PHASE_OVER) {
         exec->stop = PLAN_FENCED;
         stops[exec->phase](exec, ERROR_CANCELLED);
+        command_cancel_all(exec, ERROR_CANCELLED); /* also those of defer functions, which an interrupt spares */
     }
 }
 

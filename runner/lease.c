@@ -159,9 +159,10 @@ static void lease_events_answered(void *arg, int status, json_t *body, const GEr
     }
     lease->retry_ms = RETRY_FIRST_MS;
     batch_acknowledge(&lease->batch, acked);
+    /* First: a cancel or fence in this answer must overtake the command that the acknowledgement would send. */
+    lease_renewed(lease, lease->sent_ms, body);
     if (lease->exec && !lease->left)
         exec_acknowledge(lease->exec, acked);
-    lease_renewed(lease, lease->sent_ms, body);
     if (!batch_empty(&lease->batch))
         lease_send_in(lease, 0);
     lease_end_if_done(lease);

@@ -75,6 +75,10 @@ static size_t output_cut(struct exec *exec, const char *host, const char *stream
 static void output_flush(struct output *output, int stream, bool last)
 {
     GByteArray *pending = output->pending[stream];
+    if (!exec_in_try(output->exec, output->step, output->try_number)) {
+        g_byte_array_set_size(pending, 0);
+        return;
+    }
     size_t done = output_cut(output->exec, output->host, stream_names[stream], pending->data, pending->len, last);
 
     if (done > 0)
@@ -92,7 +96,11 @@ static void output_go(void *arg)
 
 void output_init(struct output *output, struct exec *exec, const char *host)
 {
-    *output = (struct output){.exec = exec, .host = host, .pending = {g_byte_array_new(), g_byte_array_new()}};
+    *output = (struct output){.exec = exec,
+                              .host = host,
+                              .step = exec->step,
+                              .try_number = exec->try_number,
+                              .pending = {g_byte_array_new(), g_byte_array_new()}};
 }
 
 void output_add(struct output *output, const char *stream, const char *bytes, size_t length)

@@ -7,7 +7,9 @@
 
 struct output {
     struct exec *exec;
-    const char *host; /* borrowed */
+    const char *host;   /* borrowed */
+    const json_t *step; /* and its try, whose output it is: after them it is dropped */
+    int64_t try_number;
     GByteArray *pending[2];
     struct journal_wait *wait;
 };

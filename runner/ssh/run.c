@@ -184,7 +184,7 @@ static void channel_sent(void *arg)
     run->started_ms = loop_now_ms(ssh_pool_loop(run->pool));
     if (run->timeout_ms > 0)
         loop_timer_start(run->timer, (uint64_t)run->timeout_ms, 0);
-    if (run->on_sent != NULL)
+    if (run->on_sent != NULL && !op_abandoned(run->op))
         run->on_sent(run->arg);
 }
 
@@ -200,7 +200,7 @@ static void channel_output(void *arg, bool is_stderr, const char *bytes, size_t 
     if (length == 0)
         return;
     g_byte_array_append(kept, (const guint8 *)bytes, (guint)length);
-    if (run->on_output != NULL)
+    if (run->on_output != NULL && !op_abandoned(run->op)) /* a stopping run may outlive its owner */
         run->on_output(run->arg, is_stderr ? "err" : "out", bytes, length);
 }
 

@@ -2,6 +2,7 @@
  * a test can say how a step ends. Include once, in the test that wants it in place of the real one.
  *
  *   ok | fail CODE | skip | finish | data N | hang (until interrupted) | stubborn (hang, and interrupted it ends ok)
+ *   defer (what follows is not interrupted)
  *   ssh HOST WORD… (the service; a failure fails the step) | nap MS | point (checkpoint)
  * `;` separates; each part runs after the one before it. A `when` expression is true, false or error. */
 #ifndef TESTS_UNIT_FAKE_LUA_H
@@ -23,7 +24,7 @@ struct lua_run {
     void (*when_done)(void *arg, bool value, const GError *error);
     void *arg;
     char *expression;
-    bool hanging, stubborn;
+    bool hanging, stubborn, deferring;
 };
 
 static void fake_end(struct lua_run *run, enum lua_result result, const char *code, const char *message)
@@ -94,7 +95,10 @@ static void fake_part(struct lua_run *run, const char *part)
         fake_call(run, "ssh.run", fake_ssh_args(words));
     else if (strcmp(words[0], "nap") == 0)
         fake_call(run, "sleep", json_pack("{s:i}", "ms", (int)strtol(words[1], NULL, 10)));
-    else if (strcmp(words[0], "point") == 0)
+    else if (strcmp(words[0], "defer") == 0) {
+        run->deferring = true;
+        loop_timer_start(run->turn, 0, 0);
+    } else if (strcmp(words[0], "point") == 0)
         fake_call(run, "checkpoint", json_pack("{s:O}", "data", run->data));
     else {
         run->hanging = true;
@@ -133,6 +137,7 @@ void lua_run_step(struct lua_run *run, const struct lua_step *step,
 {
     run->parts = g_strsplit(step->text, ";", -1);
     run->next = 0;
+    run->deferring = false;
     run->data = json_deep_copy(step->data);
     run->done = done;
     run->arg = arg;
@@ -152,6 +157,8 @@ void lua_run_when(struct lua_run *run, const struct lua_step *step, const char *
 
 void lua_run_interrupt(struct lua_run *run, int code)
 {
+    if (run->deferring)
+        return;
     run->hanging = true;
     if (run->op)
         op_cancel(run->op, code);

@@ -1,7 +1,8 @@
 /* fake_ssh: ssh_run for tests of the executor: the first word of a command (or of a script) says what the host answers.
  * Include once, in the test that wants it in place of the real one.
  *
- *   true | false (code 1) | killed (signal) | lost | hang (until cancelled) | say TEXT | unreachable */
+ *   true | false (code 1) | killed (signal) | lost | hang (until cancelled) | say TEXT | unreachable
+ *   linger (cancelled, it ends with fake_pool_release()) */
 #ifndef TESTS_UNIT_FAKE_SSH_H
 #define TESTS_UNIT_FAKE_SSH_H
 
@@ -15,6 +16,7 @@ struct ssh_pool {
     GString *sent; /* "host:word host:word" */
     json_t *env;   /* of the last command */
     char *sudo;
+    struct fake_command *lingering;
 };
 
 struct fake_command {
@@ -61,7 +63,7 @@ static void fake_command_answer(void *arg)
                          g_error_new(HIKESHI_ERROR, ERROR_CONNECT, "cannot connect to %s", command->host));
     else if (strcmp(word, "killed") == 0)
         fake_command_end(command, fake_result(command, 0, "KILL"), NULL);
-    else if (strcmp(word, "hang") != 0)
+    else if (strcmp(word, "hang") != 0 && strcmp(word, "linger") != 0)
         fake_command_end(command, fake_result(command, strcmp(word, "false") == 0, NULL), NULL);
 }
 
@@ -69,6 +71,10 @@ static void fake_command_cancel(void *arg, int code)
 {
     struct fake_command *command = arg;
 
+    if (strcmp(command->word, "linger") == 0) {
+        command->pool->lingering = command;
+        return;
+    }
     fake_command_end(command, NULL,
                      g_error_new(HIKESHI_ERROR, code, "%s; stopped on %s", errors_text(code), command->host));
 }
@@ -101,6 +107,16 @@ void ssh_reach(struct ssh_pool *pool, const json_t *host, const json_t *inventor
     (void)pool;
     (void)inventory;
     op_done(op, json_pack("{s:O}", "host", json_object_get(host, "name")), NULL);
+}
+
+/* The cancelled command says a last word, as one that is being stopped does, and ends. */
+G_GNUC_UNUSED static void fake_pool_release(struct ssh_pool *pool)
+{
+    struct fake_command *command = g_steal_pointer(&pool->lingering);
+
+    if (!op_abandoned(command->op))
+        command->on_output(command->arg, "out", "late", 4);
+    fake_command_end(command, NULL, g_error_new(HIKESHI_ERROR, ERROR_CANCELLED, "late; stopped on %s", command->host));
 }
 
 static struct ssh_pool *fake_pool_new(struct loop *loop)

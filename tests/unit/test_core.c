@@ -112,6 +112,22 @@ static void test_op_abandon(void **state)
     op_unref(op);
 }
 
+static void test_op_abandon_when_cancelling(void **state)
+{
+    (void)state;
+    struct op_seen seen = {0};
+    struct op *op = op_new(on_done, &seen);
+    op_on_cancel(op, on_cancel, &seen);
+    op_cancel(op, ERROR_TIMEOUT);
+    assert_false(op_abandoned(op));
+    op_abandon(op);
+    assert_true(op_abandoned(op));
+    assert_int_equal(seen.cancelled, 1);
+    op_done(op, NULL, new_error());
+    assert_int_equal(seen.done, 0);
+    op_unref(op);
+}
+
 static void test_op_freed_in_done(void **state)
 {
     (void)state;
@@ -468,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_op_first_done_wins),
         cmocka_unit_test(test_op_cancel),
         cmocka_unit_test(test_op_abandon),
+        cmocka_unit_test(test_op_abandon_when_cancelling),
         cmocka_unit_test(test_op_freed_in_done),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_times_agree_with_glib),

@@ -2,6 +2,7 @@
  * effects; cancel, time-out, fence. Lua and SSH are fakes. */
 #include "core/errors.h"
 #include "core/limits.h"
+#include "runner/command.h"
 #include "runner/exec.h"
 #include "runner/exec_private.h"
 
@@ -396,6 +397,83 @@ static void cancel_stops_the_command(void **state)
     fixture_close(&fixture);
 }
 
+/* An interrupt spares what a defer function waits for; the fence does not, and nothing new is sent after it. */
+static void a_fence_stops_what_defer_started(void **state)
+{
+    struct fixture fixture = {0};
+
+    (void)state;
+    fixture_open(&fixture, "[{'id':'a','text':'defer; ssh h1 hang'}]", NULL);
+    exec_start(fixture.exec);
+    while (fixture.pool->sent->len == 0)
+        steps(&fixture, 1);
+    exec_fence(fixture.exec);
+    steps(&fixture, 50);
+    assert_true(fixture.finished);
+    assert_string_equal(fixture.trace->str, "run_start step_start:a command:a:h1");
+    fixture_close(&fixture);
+}
+
+static void ended_with(void *arg, json_t *result, const GError *error)
+{
+    (void)result;
+    *(int *)arg = error ? (int)errors_of(error) : 0;
+}
+
+static void start_on_h1(struct fixture *fixture, const char *word, struct op *op)
+{
+    g_autoptr(json_t) argv = json_pack("[s]", word);
+    struct command_request request = {.host = json_array_get(json_object_get(fixture->job, "inventory"), 0),
+                                      .argv = argv};
+
+    command_start(fixture->exec, &request, op);
+}
+
+static void fenced_sends_nothing_new(void **state)
+{
+    struct fixture fixture = {0};
+    int code = 0;
+    struct op *op = op_new(ended_with, &code);
+
+    (void)state;
+    fixture_open(&fixture, "[{'id':'a','text':'defer; hang'}]", NULL);
+    exec_start(fixture.exec);
+    steps(&fixture, 20);
+    exec_fence(fixture.exec);
+    start_on_h1(&fixture, "true", op);
+    assert_int_equal(code, ERROR_CANCELLED);
+    op_unref(op);
+    fixture_close(&fixture);
+}
+
+/* The grace of step a was over before its command was seen to stop: that happens in step b, or after the run. */
+static void a_command_outlives_its_step(void **state)
+{
+    (void)state;
+    for (int freed = 0; freed < 2; freed++) {
+        struct fixture fixture = {0};
+        struct op *op = op_new(NULL, NULL);
+
+        fixture_open(&fixture, "[{'id':'a','on_error':'continue','text':'hang'},{'id':'b','text':'hang'}]", NULL);
+        exec_start(fixture.exec);
+        steps(&fixture, 20);
+        start_on_h1(&fixture, "linger", op);
+        while (fixture.pool->sent->len == 0)
+            steps(&fixture, 1);
+        op_abandon(op);
+        op_unref(op);
+        lua_run_interrupt(fixture.exec->lua, ERROR_TIMEOUT);
+        steps(&fixture, 20);
+        if (freed)
+            exec_free(g_steal_pointer(&fixture.exec));
+        fake_pool_release(fixture.pool);
+        steps(&fixture, 20);
+        assert_string_equal(fixture.trace->str,
+                            "run_start step_start:a command:a:h1 step_end:a:timed_out step_start:b");
+        fixture_close(&fixture);
+    }
+}
+
 static void cancelled_before_the_start(void **state)
 {
     struct fixture fixture = {0};
@@ -538,6 +616,9 @@ int main(void)
         cmocka_unit_test(tells_events_in_order),
         cmocka_unit_test(stops_where_it_stands),
         cmocka_unit_test(cancel_stops_the_command),
+        cmocka_unit_test(a_fence_stops_what_defer_started),
+        cmocka_unit_test(fenced_sends_nothing_new),
+        cmocka_unit_test(a_command_outlives_its_step),
         cmocka_unit_test(cancelled_before_the_start),
         cmocka_unit_test(a_command_waits_for_its_intent),
         cmocka_unit_test(a_checkpoint_waits_to_be_stored),

@@ -305,6 +305,7 @@ static void a_cancel_comes_with_an_answer(void **state)
     fixture.cancel = "person";
     take_events(&fixture, LEASE_MS);
     to_the_end(&fixture);
+    assert_string_equal(fixture.pool->sent->str, ""); /* the same answer acknowledged the command */
     assert_string_equal(fixture.stored->str, "run_start step_start command host step_end run_end");
     fixture_close(&fixture);
 }
