@@ -241,6 +241,27 @@ static void stops_what_runs_under_sudo(void **state)
     }
 }
 
+/* Its owner, and what on_output was given, are gone while it is being stopped and goes on to write. */
+static void an_abandoned_command_tells_nobody(void **state)
+{
+    (void)state;
+    json_t *argv = json_pack("[sss]", "sh", "-c", "trap '' TERM; echo ready; exec yes abandoned");
+    struct stopping *stopping = g_new0(struct stopping, 1);
+    struct op *op = stopping->op = op_new(NULL, NULL);
+    struct ssh_command command = {
+        .host = world.host, .argv = argv, .marker = "run_a.1", .on_output = on_output, .arg = stopping};
+    ssh_run(world.pool, &command, op);
+    while (!stopping->ready)
+        loop_step(world.loop);
+    op_cancel(op, ERROR_CANCELLED);
+    op_abandon(op);
+    g_free(stopping);
+    while (!op_ended(op))
+        loop_step(world.loop);
+    op_unref(op);
+    json_decref(argv);
+}
+
 /* One place only: the look needs another connection. */
 static void stops_without_a_free_place(void **state)
 {
@@ -264,6 +285,7 @@ int main(void)
         cmocka_unit_test(what_was_not_sent_did_not_start),
         cmocka_unit_test(others_are_left_alone),
         cmocka_unit_test(stops_what_runs_under_sudo),
+        cmocka_unit_test(an_abandoned_command_tells_nobody),
         cmocka_unit_test(stops_without_a_free_place),
     };
     return cmocka_run_group_tests(tests, set_up, world_end);
