@@ -23,6 +23,7 @@ struct ssh_auth {
     const struct ssh_target *target;
     struct ssh_identities *identities;
     struct ssh_agent *agent; /* NULL = not used */
+    GPtrArray *keys;         /* reference to what the candidates' keys are in */
     GPtrArray *candidates;   /* NULL until all keys are known */
     guint next;
     bool asked_agent; /* a signature of the current candidate is under way */
@@ -64,6 +65,8 @@ void ssh_auth_free(struct ssh_auth *auth)
     ssh_agent_free(auth->agent);
     if (auth->candidates != NULL)
         g_ptr_array_unref(auth->candidates);
+    if (auth->keys != NULL)
+        g_ptr_array_unref(auth->keys);
     g_string_free(auth->notes, TRUE);
     g_free(auth);
 }
@@ -140,6 +143,7 @@ static bool gather(struct ssh_auth *auth)
     GPtrArray *identities = ssh_identities_get(auth->identities, auth->target->identity);
     if (identities == NULL || (auth->agent != NULL && ssh_agent_state(auth->agent) == SSH_AGENT_WAITING))
         return false;
+    auth->keys = g_ptr_array_ref(identities);
     auth->candidates = g_ptr_array_new_with_free_func(candidate_free);
     for (guint i = 0; i < identities->len; i++) {
         const struct ssh_identity *identity = g_ptr_array_index(identities, i);

@@ -4,13 +4,20 @@
 #include "core/limits.h"
 #include "core/secret.h"
 #include <string.h>
+#include <sys/stat.h>
 
 /* One list of references that is offered together. */
 struct key_list {
     char **references;
     bool optional;         /* defaults: what does not exist is not an error */
     GPtrArray *identities; /* NULL while loading */
+    uint64_t loaded_ms;
+    guint64 stamp; /* of the files, when they were read */
 };
+
+/* Files are looked at again so long after they were read: keys are rotated, and put where they were missing, while a
+ * runner runs. */
+enum { CHECK_AGAIN_MS = 5 * 1000 };
 
 struct ssh_identities {
     struct loop *loop;
@@ -34,6 +41,7 @@ struct load {
     char *passphrase;
     bool optional;
     GPtrArray *identities;
+    guint64 stamp;
 };
 
 static void identity_free(void *pointer)
@@ -109,18 +117,39 @@ static void tell_listeners(struct ssh_identities *identities)
     }
 }
 
+/* Where a reference's file is; NULL for env:NAME. g_free. */
+static char *path_of(const char *reference)
+{
+    if (g_str_has_prefix(reference, "env:"))
+        return NULL;
+    const char *path = g_str_has_prefix(reference, "file:") ? reference + strlen("file:") : reference;
+    return g_str_has_prefix(path, "~/") ? g_build_filename(g_get_home_dir(), path + 2, NULL) : g_strdup(path);
+}
+
+/* Another number when one of the files is another, or there and was not. */
+static guint64 stamp_of(char *const *references)
+{
+    guint64 stamp = 0;
+    for (; *references != NULL; references++) {
+        g_autofree char *path = path_of(*references);
+        struct stat seen = {0};
+        if (path != NULL && stat(path, &seen) == 0)
+            stamp = stamp * 31 + (guint64)seen.st_ino + (guint64)seen.st_mtim.tv_sec * 1000000007u +
+                    (guint64)seen.st_mtim.tv_nsec + (guint64)seen.st_size;
+    }
+    return stamp;
+}
+
 /* The text of a private key: env:NAME, file:PATH, or a plain path in which a leading ~ is the home directory. */
 static char *read_reference(const char *reference, gsize *ret_length, GError **error)
 {
     char *text = NULL;
-    if (g_str_has_prefix(reference, "env:")) {
+    g_autofree char *full = path_of(reference);
+    if (full == NULL) {
         text = secret_resolve(reference, error);
         *ret_length = text ? strlen(text) : 0;
         return text;
     }
-    const char *path = g_str_has_prefix(reference, "file:") ? reference + strlen("file:") : reference;
-    g_autofree char *full =
-        g_str_has_prefix(path, "~/") ? g_build_filename(g_get_home_dir(), path + 2, NULL) : g_strdup(path);
     g_autoptr(GError) failure = NULL;
     if (!g_file_get_contents(full, &text, ret_length, &failure)) {
         errors_set(error, ERROR_SECRET, "cannot read identity '%s': %s", full, failure->message);
@@ -157,6 +186,7 @@ static void load_work(void *arg)
 {
     struct load *load = arg;
     load->identities = g_ptr_array_new_with_free_func(identity_free);
+    load->stamp = stamp_of(load->references); /* before they are read: a change meanwhile shows later */
     for (char **reference = load->references; *reference != NULL; reference++) {
         if (load->optional && !g_file_test(*reference, G_FILE_TEST_EXISTS))
             continue;
@@ -169,6 +199,8 @@ static void load_done(void *arg)
     struct load *load = arg;
     struct ssh_identities *owner = load->owner;
     load->list->identities = load->identities;
+    load->list->stamp = load->stamp;
+    load->list->loaded_ms = loop_now_ms(owner->loop);
     g_strfreev(load->references);
     g_free(load->passphrase);
     g_free(load);
@@ -199,16 +231,9 @@ static char **references_for(const struct ssh_identities *identities, const char
     return identities->references ? g_strdupv(identities->references) : default_references();
 }
 
-GPtrArray *ssh_identities_get(struct ssh_identities *identities, const char *only)
+static void start_load(struct ssh_identities *identities, struct key_list *list)
 {
-    const char *name = only ? only : "";
-    struct key_list *list = g_hash_table_lookup(identities->lists, name);
-    if (list != NULL)
-        return list->identities;
-    list = g_new0(struct key_list, 1);
-    list->references = references_for(identities, only);
-    list->optional = only == NULL && identities->references == NULL;
-    g_hash_table_insert(identities->lists, g_strdup(name), list);
+    g_clear_pointer(&list->identities, g_ptr_array_unref);
     struct load *load = g_new0(struct load, 1);
     load->owner = identities;
     load->list = list;
@@ -217,5 +242,35 @@ GPtrArray *ssh_identities_get(struct ssh_identities *identities, const char *onl
     load->optional = list->optional;
     identities->loads++;
     loop_work(identities->loop, load_work, load_done, load);
-    return NULL;
+}
+
+/* A passphrase may be there now that was not, and no file tells. */
+static bool has_errors(const GPtrArray *identities)
+{
+    for (guint i = 0; i < identities->len; i++)
+        if (((const struct ssh_identity *)g_ptr_array_index(identities, i))->key == NULL)
+            return true;
+    return false;
+}
+
+static bool is_stale(const struct ssh_identities *identities, const struct key_list *list)
+{
+    return list->identities != NULL && loop_now_ms(identities->loop) - list->loaded_ms >= CHECK_AGAIN_MS &&
+           (has_errors(list->identities) || stamp_of(list->references) != list->stamp);
+}
+
+GPtrArray *ssh_identities_get(struct ssh_identities *identities, const char *only)
+{
+    const char *name = only ? only : "";
+    struct key_list *list = g_hash_table_lookup(identities->lists, name);
+    if (list == NULL) {
+        list = g_new0(struct key_list, 1);
+        list->references = references_for(identities, only);
+        list->optional = only == NULL && identities->references == NULL;
+        g_hash_table_insert(identities->lists, g_strdup(name), list);
+        start_load(identities, list);
+    } else if (is_stale(identities, list)) {
+        start_load(identities, list);
+    }
+    return list->identities;
 }

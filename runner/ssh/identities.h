@@ -18,7 +18,8 @@ struct ssh_identities *ssh_identities_new(struct loop *loop, const char *const *
 void ssh_identities_free(struct ssh_identities *identities); /* loads under way end by themselves, unheard */
 
 /* The identities to offer: `only` (a reference) when it is not NULL, else the configured ones. Returns NULL while they
- * are being read: listeners hear of it, and ask again. Borrowed array of struct ssh_identity*. */
+ * are being read: listeners hear of it, and ask again. Borrowed array of struct ssh_identity*:
+ * whoever keeps a key refers to the array, which is replaced when files have changed. */
 GPtrArray *ssh_identities_get(struct ssh_identities *identities, const char *only);
 /* loaded(arg) is called, on the loop, whenever a load has ended. `arg` is what tells listeners apart. */
 void ssh_identities_listen(struct ssh_identities *identities, void (*loaded)(void *arg), void *arg);
