@@ -259,12 +259,14 @@ static void grant_done(void *arg, const GError *error)
     struct grant *grant = arg;
     struct poll *poll = grant->poll;
     const char *run = json_path_string(grant->found, "run.id");
+    if (run &&
+        !error) /* before a job is made: when none can be, and that cannot be written, the lease's end tries again */
+        lease_add(grant->queue, grant->lease, run, poll->worker, false);
     g_autoptr(json_t) job = error ? NULL : make_job(grant, run);
     poll->granting = false;
     if (error)
         log_warn("cannot grant a lease", "error", error->message, NULL);
     if (job) {
-        lease_add(grant->queue, grant->lease, run, poll->worker, false);
         poll_answer(poll, job, NULL);
     } else if (!loop_timer_active(poll->timer)) {
         poll_answer(poll, NULL, NULL); /* its time ran out meanwhile */

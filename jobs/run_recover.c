@@ -196,6 +196,8 @@ static void fail_done(void *arg, const GError *error)
     struct failing *failing = arg;
     if (error)
         log_error("cannot end a run", "run", failing->run, "error", error->message, NULL);
+    else
+        run_queue_drop_run(failing->jobs->runs->queue, failing->run);
     after_write(failing->jobs);
     g_free(failing->run);
     g_free(failing->message);

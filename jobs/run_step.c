@@ -64,7 +64,7 @@ bool run_step_ready(struct store_tx *tx, const json_t *row, bool waited, GError 
 bool run_step_reset(struct store_tx *tx, const json_t *row, GError **error)
 {
     const char *next = move(row, STEP_EVENT_RESET, error);
-    return next && store_exec(tx, SQL_STEP_STATE, NULL, error, "sss", RUN_OF(row), STEP_OF(row), next);
+    return next && store_exec(tx, SQL_STEP_RESET, NULL, error, "sss", RUN_OF(row), STEP_OF(row), next);
 }
 
 bool run_step_redo(struct store_tx *tx, const json_t *row, GError **error)

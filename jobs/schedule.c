@@ -36,6 +36,7 @@ struct schedule_service {
     struct loop_timer *timer;
     bool writing;      /* a store job is under way that reads `schedules` */
     bool changed;      /* the catalog was switched meanwhile */
+    bool unsynced;     /* the store does not know `schedules` yet: nothing fires */
     int64_t looked_at; /* the clock, when it was looked at last */
 };
 
@@ -62,6 +63,8 @@ static struct schedule *schedule_new(const struct runbook *runbook, const struct
     schedule->definition = g_strdup_printf("%s|%s", trigger->cron, trigger->timezone ? trigger->timezone : "UTC");
     schedule->runbook = runbook;
     schedule->trigger = trigger;
+    schedule->seen = -1; /* as no slot is: the store says where it stands */
+    schedule->next = INT64_MAX;
     schedule->cron = cron_parse(trigger->cron, &error);
     schedule->zone = error ? NULL : cron_zone(trigger->timezone, &error);
     schedule->plan = (struct schedule_plan){
@@ -193,9 +196,10 @@ static void find_next(struct schedule *schedule, int64_t now_ms)
 static void adopt(struct schedule_service *service)
 {
     int64_t now_ms = clock_now_ms();
+    service->unsynced = false;
     for (guint i = 0; i < service->schedules->len; i++) {
         struct schedule *schedule = service->schedules->pdata[i];
-        if (schedule->seen == schedule->written && schedule->next)
+        if (schedule->seen == schedule->written)
             continue;
         schedule->seen = schedule->written;
         find_next(schedule, now_ms);
@@ -230,7 +234,7 @@ static void arm(struct schedule_service *service)
         loop_timer_start(service->timer, (uint64_t)CLAMP(due_ms - now_ms, 0, LOOK_AGAIN_MS), 0);
 }
 
-static void write_now(struct schedule_service *service, store_job_fn job);
+static void write_now(struct schedule_service *service);
 
 static void take_catalog(struct schedule_service *service)
 {
@@ -240,6 +244,7 @@ static void take_catalog(struct schedule_service *service)
     service->set = catalog_set_ref(catalog_current(service->jobs->catalog));
     service->schedules = schedules_of(service->set);
     service->changed = false;
+    service->unsynced = true;
 }
 
 static void write_done(void *arg, const GError *error)
@@ -248,7 +253,7 @@ static void write_done(void *arg, const GError *error)
     service->writing = false;
     if (service->changed) {
         take_catalog(service);
-        write_now(service, sync_job);
+        write_now(service);
         return;
     }
     if (error) {
@@ -262,10 +267,10 @@ static void write_done(void *arg, const GError *error)
     outbox_kick(service->jobs);
 }
 
-static void write_now(struct schedule_service *service, store_job_fn job)
+static void write_now(struct schedule_service *service)
 {
     service->writing = true;
-    store_write(service->jobs->store, STORE_NORMAL, job, write_done, service);
+    store_write(service->jobs->store, STORE_NORMAL, service->unsynced ? sync_job : fire_job, write_done, service);
 }
 
 static void due(void *arg)
@@ -274,8 +279,8 @@ static void due(void *arg)
     if (service->writing || service->jobs->draining)
         return;
     int64_t now_ms = look(service);
-    if (earliest(service) <= now_ms)
-        write_now(service, fire_job);
+    if (service->unsynced || earliest(service) <= now_ms)
+        write_now(service);
     else
         arm(service);
 }
@@ -287,7 +292,7 @@ void schedule_catalog_changed(struct jobs *jobs)
     if (service->writing)
         return; /* write_done() goes on */
     take_catalog(service);
-    write_now(service, sync_job);
+    write_now(service);
 }
 
 struct schedule_service *schedule_service_new(struct jobs *jobs, GError **error)

@@ -68,11 +68,16 @@ FAKE void outbox_kick(struct jobs *jobs)
     (void)jobs;
 }
 
+static gint engine_end_fails; /* 1: the next write that ends a run is refused */
+
 FAKE bool outbox_add(struct store_tx *tx, const char *event, const char *incident, const char *run, json_t *detail,
                      GError **error)
 {
-    (void)tx, (void)event, (void)incident, (void)run, (void)detail, (void)error;
-    return true;
+    (void)tx, (void)incident, (void)run, (void)detail;
+    if (strcmp(event, "run_ended") != 0 || !g_atomic_int_compare_and_exchange(&engine_end_fails, 1, 0))
+        return true;
+    errors_set(error, ERROR_STORE, "the test refuses this write");
+    return false;
 }
 
 FAKE bool incident_timeline_add(struct store_tx *tx, const char *incident, const char *kind, const char *actor,

@@ -486,6 +486,35 @@ static void test_redo_asks_again(void **state)
     assert_true(json_is_null(json_object_get(json_array_get(json_object_get(next, "steps"), 0), "approval")));
 }
 
+/* The same when nobody needs to be asked whether it ran, because it may run twice: also between two tries. */
+static void test_lost_runner_asks_again(void **state)
+{
+    static const char *const rows[] = {
+        "[{\"seq\":1,\"kind\":\"step_start\",\"step\":\"clean\"}]",
+        "[{\"seq\":1,\"kind\":\"step_start\",\"step\":\"clean\"},{\"seq\":2,\"kind\":\"retry\",\"step\":\"clean\"}]",
+    };
+    struct engine *engine = *state;
+    g_ptr_array_set_size(engine->set.runbooks, 0);
+    engine_add_runbook(engine, "disk", "",
+                       "## Clean\n```lua {step=clean approve=ops idempotent=true attempts=2}\nreturn 1\n```\n");
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *id = NULL;
+        g_autoptr(json_t) request = ask(engine, &id);
+        assert_int_equal(decide(engine, request, "approve", &aiko), 0);
+        g_autoptr(json_t) job = take_job(engine);
+        json_decref(send_events(engine, job, rows[i]));
+        run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 1);
+        await_run(engine, id, "queued");
+        run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 60000);
+        g_autoptr(json_t) next = take_job(engine);
+        assert_string_equal(json_get_string(next, "run", ""), id);
+        assert_true(json_is_null(json_object_get(json_array_get(json_object_get(next, "steps"), 0), "approval")));
+        json_decref(send_events(engine, next, asks_clean));
+        assert_run(engine, id, "waiting", "");
+        json_decref(call_ok(engine, run_cancel, json_pack("{s:s}", "id", id)));
+    }
+}
+
 #define approval_test(f) cmocka_unit_test_setup_teardown(f, approval_setup, engine_teardown)
 
 int main(void)
@@ -511,6 +540,7 @@ int main(void)
         approval_test(test_decided_at_once),
         approval_test(test_restart_while_waiting),
         approval_test(test_cancel_voids),
+        approval_test(test_lost_runner_asks_again),
         approval_test(test_redo_asks_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

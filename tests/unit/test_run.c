@@ -225,6 +225,26 @@ static void test_unconfirmed_goes_back(void **state)
     call_refused(engine, run_events, events_request(lost, start_and_step), ERROR_CONFLICT);
 }
 
+/* No job can be made of the run, and the first time that cannot be written either: it is tried again. */
+static void test_impossible(void **state)
+{
+    struct engine *engine = *state;
+    struct runbook *runbook = two_steps(engine, "disk");
+    g_free(runbook->hosts);
+    runbook->hosts = g_strdup("((");
+    run_queue_set_times(engine->jobs.runs->queue, 1, 1, 60000);
+    g_atomic_int_set(&engine_end_fails, 1);
+    g_autofree char *id = start_run(engine, "disk");
+    for (bool ended = false; !ended;) {
+        assert_null(poll_job(engine));
+        g_autoptr(json_t) run = get_run(engine, id);
+        ended = strcmp(json_get_string(run, "state", ""), "failed") == 0;
+    }
+    assert_int_equal(g_atomic_int_get(&engine_end_fails), 0);
+    assert_run(engine, id, "failed", "step_failed");
+    await_unleased(engine);
+}
+
 struct loss {
     const char *events;
     const char *state, *reason, *look, *clean;
@@ -402,6 +422,29 @@ static void test_resolve(void **state)
     }
 }
 
+/* Who resolves a cancelled run that got lost wants it to go on: no later lease hears of the old cancel. */
+static void test_resolve_forgets_cancel(void **state)
+{
+    struct engine *engine = *state;
+    two_steps(engine, "disk");
+    g_autofree char *id = start_run(engine, "disk");
+    g_autoptr(json_t) job = take_job(engine);
+    json_decref(send_events(engine, job, "[{\"seq\":1,\"kind\":\"step_start\",\"step\":\"clean\"}]"));
+    json_decref(call_ok(engine, run_cancel, json_pack("{s:s}", "id", id)));
+    run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 1);
+    await_run(engine, id, "unknown");
+    run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 60000);
+    json_decref(call_ok(engine, run_resolve, resolve(id, "clean", "ok")));
+    g_autoptr(json_t) again = take_job(engine);
+    engine_reopen(engine); /* leases are read anew, cancels included */
+    g_autoptr(json_t) renewed = renew(engine, again);
+    assert_true(json_is_null(json_object_get(renewed, "cancel")));
+    assert_true(json_is_object(renewed));
+    json_decref(
+        send_events(engine, again, "[{\"seq\":1,\"kind\":\"delay\",\"step\":\"look\",\"until\":99999999999999}]"));
+    assert_run(engine, id, "waiting", "");
+}
+
 static void test_idempotency_key(void **state)
 {
     struct engine *engine = *state;
@@ -562,18 +605,32 @@ static void test_feed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        engine_test(test_whole_run),   engine_test(test_log),
-        engine_test(test_events_once), engine_test(test_end_acknowledged_twice),
-        engine_test(test_bad_events),  engine_test(test_poll_waits),
-        engine_test(test_poll_ends),   engine_test(test_one_run_one_worker),
-        engine_test(test_lost_runner), engine_test(test_unconfirmed_goes_back),
-        engine_test(test_delay),       engine_test(test_restart_keeps_leases),
-        engine_test(test_cancel),      engine_test(test_clock_jump_takes_nothing),
-        engine_test(test_resolve),     engine_test(test_cancel_beats_wait),
-        engine_test(test_rerun),       engine_test(test_idempotency_key),
-        engine_test(test_pinned),      engine_test(test_concurrency_drop),
-        engine_test(test_cooldown),    engine_test(test_concurrency_queue),
-        engine_test(test_max_runs),    engine_test(test_breaker),
+        engine_test(test_whole_run),
+        engine_test(test_log),
+        engine_test(test_events_once),
+        engine_test(test_end_acknowledged_twice),
+        engine_test(test_bad_events),
+        engine_test(test_poll_waits),
+        engine_test(test_poll_ends),
+        engine_test(test_one_run_one_worker),
+        engine_test(test_lost_runner),
+        engine_test(test_impossible),
+        engine_test(test_unconfirmed_goes_back),
+        engine_test(test_delay),
+        engine_test(test_restart_keeps_leases),
+        engine_test(test_cancel),
+        engine_test(test_clock_jump_takes_nothing),
+        engine_test(test_resolve),
+        engine_test(test_resolve_forgets_cancel),
+        engine_test(test_cancel_beats_wait),
+        engine_test(test_rerun),
+        engine_test(test_idempotency_key),
+        engine_test(test_pinned),
+        engine_test(test_concurrency_drop),
+        engine_test(test_cooldown),
+        engine_test(test_concurrency_queue),
+        engine_test(test_max_runs),
+        engine_test(test_breaker),
         engine_test(test_feed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

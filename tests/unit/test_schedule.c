@@ -293,6 +293,55 @@ static void test_changed_starts_from_now(void **state)
     await_runs(engine, 1);
 }
 
+static int64_t committed(struct engine *engine)
+{
+    g_autoptr(json_t) stats = store_stats(engine->jobs.store);
+    return json_get_integer(stats, "writes_committed", -1);
+}
+
+static int64_t waiting(struct engine *engine)
+{
+    g_autoptr(json_t) stats = store_stats(engine->jobs.store);
+    return json_get_integer(stats, "writes_waiting", 0);
+}
+
+/* Holds the writer up for as long as the test holds the mutex. */
+static bool hold_job(struct store_tx *tx, void *arg, GError **error)
+{
+    (void)tx, (void)error;
+    g_mutex_lock(arg);
+    g_mutex_unlock(arg);
+    return true;
+}
+
+/* A catalog whose schedules could not be written: they are not taken for schedules that have slept since 1970. */
+static void test_failed_sync(void **state)
+{
+    enum { QUEUE_LIMIT = 10000 };
+    struct engine *engine = *state;
+    clock_set_fake(at("2026-03-01T10:05:00Z"));
+    start_schedules(engine);
+    nightly(engine, "check", "{kind: schedule, cron: \"*/10 * * * *\", catch_up: all}");
+    GMutex mutex;
+    g_mutex_init(&mutex);
+    g_mutex_lock(&mutex);
+    store_write(engine->jobs.store, STORE_NORMAL, hold_job, NULL, &mutex);
+    for (int i = 0; i <= QUEUE_LIMIT; i++)
+        store_write(engine->jobs.store, STORE_NORMAL, nothing_job, NULL, NULL);
+    schedule_catalog_changed(&engine->jobs); /* refused: too many wait */
+    g_mutex_unlock(&mutex);
+    while (waiting(engine) > 0)
+        loop_step(engine->jobs.loop);
+    settle_writes(engine);
+    g_mutex_clear(&mutex);
+    int64_t before = committed(engine);
+    while (committed(engine) == before)
+        loop_step(engine->jobs.loop); /* until it is tried again */
+    assert_int_equal(count_runs(engine), 0);
+    restart_at(engine, "2026-03-01T10:10:00Z");
+    await_runs(engine, 1);
+}
+
 static void test_list(void **state)
 {
     struct engine *engine = *state;
@@ -317,7 +366,7 @@ int main(void)
         cmocka_unit_test(test_jitter), cmocka_unit_test(test_catch_up_names),
         engine_test(test_fires_once),  engine_test(test_clock_back),
         cmocka_unit_test(test_missed), engine_test(test_changed_starts_from_now),
-        engine_test(test_list),
+        engine_test(test_failed_sync), engine_test(test_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
