@@ -785,7 +785,8 @@ static void many_second_tries_all_come(void **state)
         g_autoptr(json_t) page =
             call_ok(site->engine, delivery_list, json_pack("{s:s, s:s}", "state", "processed", "limit", "100"));
         processed = json_array_size(json_object_get(page, "items"));
-        loop_step(site->engine->jobs.loop);
+        if (processed < 40) /* else nothing is left to wait for but the server's own heartbeat */
+            loop_step(site->engine->jobs.loop);
     }
 }
 
