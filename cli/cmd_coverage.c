@@ -1,75 +1,11 @@
 /* hikeshi coverage: which workloads and alerts have no runbook. For people, and for CI. */
 #include "cli/commands.h"
-#include "cli/print.h"
-#include "cli/terminal.h"
+#include "cli/coverage_formats.h"
 #include "core/errors.h"
-#include "core/finding_format.h"
 #include "jobs/coverage/coverage.h"
 #include "jobs/coverage/gaps.h"
-#include "jobs/coverage/report.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void print_text(const struct coverage *coverage, const struct finding_list *findings)
-{
-    (void)findings;
-    g_autofree char *text = report_text(coverage, terminal_has_colour(stdout));
-    fputs(text, stdout);
-}
-
-static void print_json_form(const struct coverage *coverage, const struct finding_list *findings)
-{
-    (void)findings;
-    g_autoptr(json_t) value = coverage_to_json(coverage);
-    print_json(value);
-}
-
-static void print_markdown(const struct coverage *coverage, const struct finding_list *findings)
-{
-    (void)findings;
-    g_autofree char *text = report_markdown(coverage);
-    fputs(text, stdout);
-}
-
-static void print_github(const struct coverage *coverage, const struct finding_list *findings)
-{
-    size_t left_out;
-    g_autofree char *text = finding_format_github(findings, &left_out);
-    fputs(text, stdout);
-    printf("%zu of %u workloads and %zu of %u alerts have a runbook", coverage->workloads_covered,
-           coverage->set->workloads->len, coverage->alerts_covered, coverage->set->alerts->len);
-    printf(left_out ? "; %zu more findings are not shown as annotations\n" : "\n", left_out);
-}
-
-static void print_sarif(const struct coverage *coverage, const struct finding_list *findings)
-{
-    (void)coverage;
-    g_autoptr(json_t) value = finding_format_sarif(findings, "hikeshi-coverage", gaps_help);
-    print_json(value);
-}
-
-static void print_junit(const struct coverage *coverage, const struct finding_list *findings)
-{
-    g_autoptr(GPtrArray) passed = g_ptr_array_new_with_free_func(g_free);
-    for (guint i = 0; i < coverage->set->workloads->len; i++)
-        if (((GArray *)coverage->workload_by->pdata[i])->len)
-            g_ptr_array_add(passed, gap_workload_name(coverage->set->workloads->pdata[i]));
-    for (guint i = 0; i < coverage->set->alerts->len; i++)
-        if (((GArray *)coverage->alert_by->pdata[i])->len)
-            g_ptr_array_add(passed, gap_alert_name(coverage->set->alerts->pdata[i]));
-    g_ptr_array_add(passed, NULL);
-    g_autofree char *text = finding_format_junit(findings, "runbook coverage", (const char *const *)passed->pdata);
-    fputs(text, stdout);
-}
-
-static const struct {
-    const char *name;
-    void (*print)(const struct coverage *coverage, const struct finding_list *findings);
-} formats[] = {
-    {"text", print_text},         {"json", print_json_form}, {"github", print_github},
-    {"markdown", print_markdown}, {"sarif", print_sarif},    {"junit", print_junit},
-};
 
 static char **paths_of(const struct cli_call *call, const char *option)
 {
@@ -130,6 +66,27 @@ static int verdict(const struct cli_call *call, const struct coverage *coverage,
     return finding_count_level(findings, FINDING_ERROR) > 0;
 }
 
+/* Every --report FORMAT=FILE. */
+static bool write_reports(const struct cli_call *call, const struct coverage *coverage,
+                          const struct finding_list *findings, GError **error)
+{
+    GPtrArray *reports = cli_values(call, "report");
+    for (guint i = 0; reports && i < reports->len; i++)
+        if (!coverage_report(reports->pdata[i], coverage, findings, error))
+            return false;
+    return true;
+}
+
+/* Usage that must not first cost a reading of everything. */
+static bool check_reports(const struct cli_call *call, GError **error)
+{
+    GPtrArray *reports = cli_values(call, "report");
+    for (guint i = 0; reports && i < reports->len; i++)
+        if (!coverage_report_check(reports->pdata[i], error))
+            return false;
+    return true;
+}
+
 static int coverage_command(struct cli_call *call)
 {
     g_autoptr(GError) error = NULL;
@@ -138,7 +95,7 @@ static int coverage_command(struct cli_call *call)
     g_autoptr(finding_list) findings = finding_list_new();
     const char *baseline = cli_value(call, "baseline");
     double minimum;
-    if (!read_minimum(call, &minimum, &error) || !(coverage = read_all(call, &error)))
+    if (!read_minimum(call, &minimum, &error) || !check_reports(call, &error) || !(coverage = read_all(call, &error)))
         return cli_fail(call, &error);
     if (cli_given(call, "write-baseline")) {
         if (!baseline)
@@ -148,10 +105,9 @@ static int coverage_command(struct cli_call *call)
     if (baseline && !(known = baseline_read(baseline, &error)))
         return cli_fail(call, &error);
     gaps_findings(coverage, known, cli_given(call, "strict"), findings);
-    const char *name = cli_given(call, "json") ? "json" : cli_value(call, "format");
-    for (size_t i = 0; i < G_N_ELEMENTS(formats); i++)
-        if (strcmp(formats[i].name, name ? name : "text") == 0)
-            formats[i].print(coverage, findings);
+    coverage_print(cli_given(call, "json") ? "json" : cli_value(call, "format"), coverage, findings);
+    if (!write_reports(call, coverage, findings, &error))
+        return cli_fail(call, &error);
     return verdict(call, coverage, findings, minimum);
 }
 
@@ -168,6 +124,10 @@ static const struct cli_option options[] = {
     {.name = "format",
      .value = "text|json|github|markdown|sarif|junit",
      .help = "how to print the answer (default: text)"},
+    {.name = "report",
+     .value = "FORMAT=FILE",
+     .repeated = true,
+     .help = "write the answer to a file too; may be given several times"},
     CLI_OPTION_END,
 };
 

@@ -15,6 +15,7 @@ static void finding_free(void *data)
     g_free(finding->file);
     g_free(finding->message);
     g_free(finding->suggestion);
+    g_free(finding->subject);
     g_free(finding);
 }
 
@@ -40,6 +41,7 @@ static void add(struct finding_list *list, const struct finding *finding)
     copy->file = g_strdup(finding->file);
     copy->message = g_strdup(finding->message);
     copy->suggestion = g_strdup(finding->suggestion);
+    copy->subject = g_strdup(finding->subject);
     g_ptr_array_add(list->findings, copy);
 }
 
@@ -50,8 +52,15 @@ void finding_add(struct finding_list *list, const char *rule, enum finding_level
     va_start(arguments, format);
     g_autofree char *message = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    struct finding finding = {rule, level, (char *)file, line, column, message, (char *)suggestion};
+    struct finding finding = {rule, level, (char *)file, line, column, message, (char *)suggestion, NULL};
     add(list, &finding);
+}
+
+void finding_about(struct finding_list *list, const char *subject)
+{
+    struct finding *finding = g_ptr_array_index(list->findings, list->findings->len - 1);
+    g_free(finding->subject);
+    finding->subject = g_strdup(subject);
 }
 
 size_t finding_count(const struct finding_list *list)

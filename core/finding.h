@@ -14,6 +14,7 @@ struct finding {
     int line, column; /* from 1; 0 = the whole file */
     char *message;
     char *suggestion; /* NULL, one word to write instead, or advice of several words */
+    char *subject; /* what it is about ("deployment/prod/checkout"): the same tomorrow, unlike the message; or NULL */
 };
 
 struct finding_list; /* append-only, owns its findings */
@@ -21,6 +22,8 @@ struct finding_list *finding_list_new(void);
 void finding_list_free(struct finding_list *list);
 void finding_add(struct finding_list *list, const char *rule, enum finding_level level, const char *file, int line,
                  int column, const char *suggestion, const char *format, ...) G_GNUC_PRINTF(8, 9);
+/* Names what the last finding is about: its identity in formats that compare one analysis with the next. */
+void finding_about(struct finding_list *list, const char *subject);
 size_t finding_count(const struct finding_list *list);
 size_t finding_count_level(const struct finding_list *list, enum finding_level level);
 const struct finding *finding_at(const struct finding_list *list, size_t index);

@@ -36,6 +36,8 @@
 /* Manifests: a rendered chart is a few hundred KiB; CRD bundles reach some MiB. */
 #define LIMIT_MANIFEST_BYTES (8 * 1024 * 1024)
 #define LIMIT_FOLDER_DEPTH   64
+/* GitHub drops a larger step summary whole (docs.github.com, "Adding a job summary"). */
+#define LIMIT_STEP_SUMMARY_BYTES (1024 * 1024)
 /* `data`: what passes between steps. More is an error, never a cut. */
 #define LIMIT_DATA_BYTES (256 * 1024)
 /* A step's Lua state. A runbook has no business with more. */

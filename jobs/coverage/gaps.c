@@ -108,6 +108,7 @@ static void workload_gap(const struct workload *workload, const GHashTable *know
     g_autofree char *todo = g_strdup_printf("write %s.md, or list '%s' in a document's covers", workload->name, name);
     finding_add(findings, "uncovered-workload", level_of(known, name), workload->file, workload->line, 1, todo,
                 "%s '%s' has no runbook", workload->kind, workload->name);
+    finding_about(findings, name);
 }
 
 static void alert_gap(const struct alert_rule *alert, const GHashTable *known, struct finding_list *findings)
@@ -121,6 +122,7 @@ static void alert_gap(const struct alert_rule *alert, const GHashTable *known, s
     else
         finding_add(findings, "uncovered-alert", level_of(known, name), alert->file, alert->line, 1, todo,
                     "alert '%s' has no runbook", alert->name);
+    finding_about(findings, name);
 }
 
 void gaps_findings(const struct coverage *coverage, const GHashTable *known, bool strict, struct finding_list *findings)

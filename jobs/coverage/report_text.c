@@ -1,0 +1,77 @@
+/* report_text: see report.h. */
+#include "jobs/coverage/owners.h"
+#include "jobs/coverage/report.h"
+#include <math.h>
+
+#define BAR_CELLS 20
+
+static void append_bar(GString *out, size_t covered, size_t all)
+{
+    size_t cells = all ? covered * BAR_CELLS / all : BAR_CELLS;
+    for (size_t i = 0; i < BAR_CELLS; i++)
+        g_string_append(out, i < cells ? "█" : "░");
+}
+
+/* Whole percents, never rounded up to 100. */
+static int percent(size_t covered, size_t all)
+{
+    return all ? (int)(covered * 100 / all) : 100;
+}
+
+static void append_missing(GString *out, const struct owner *owner, bool colour)
+{
+    for (guint i = 0; i < owner->missing->len; i++) {
+        const struct owner_missing *missing = owner->missing->pdata[i];
+        g_autofree char *name = owner_plain(missing->name), *file = owner_plain(missing->file);
+        g_autofree char *severity = owner_plain(missing->severity ? missing->severity : "");
+        g_autofree char *title = owner_plain(missing->title);
+        g_string_append_printf(out, "  %s✗%s %s%s%s  %s:%d  → %s.md\n", colour ? "\033[31m" : "",
+                               colour ? "\033[0m" : "", name, *severity ? " " : "", severity, file, missing->line,
+                               title);
+    }
+}
+
+static void append_findings(GString *out, const struct finding_list *findings)
+{
+    bool any = false;
+    for (size_t i = 0; i < finding_count(findings); i++) {
+        if (!report_lists(finding_at(findings, i)))
+            continue;
+        g_autofree char *said = finding_to_text(finding_at(findings, i));
+        g_autofree char *line = owner_plain(said);
+        g_string_append_printf(out, "%s  %s\n", any ? "" : "\nalso:\n", line);
+        any = true;
+    }
+}
+
+static void append_skipped(GString *out, const GPtrArray *skipped)
+{
+    if (skipped->len)
+        g_string_append_printf(out, "\nskipped: %u\n", skipped->len);
+    for (guint i = 0; i < skipped->len; i++) {
+        const struct skipped_file *file = skipped->pdata[i];
+        g_autofree char *path = owner_plain(file->file), *reason = owner_plain(file->reason);
+        g_string_append_printf(out, "  %s: %s\n", path, reason);
+    }
+}
+
+char *report_text(const struct coverage *coverage, const struct finding_list *findings, bool colour)
+{
+    GString *out = g_string_new(NULL);
+    g_autoptr(GPtrArray) owners = owners_of(coverage);
+    for (guint i = 0; i < owners->len; i++) {
+        const struct owner *owner = owners->pdata[i];
+        g_autofree char *name = owner_plain(owner->name);
+        append_bar(out, owner->covered, owner->all);
+        g_string_append_printf(out, " %3d%%  %s%s%s  %zu of %zu\n", percent(owner->covered, owner->all),
+                               colour ? "\033[1m" : "", name, colour ? "\033[0m" : "", owner->covered, owner->all);
+        append_missing(out, owner, colour);
+    }
+    append_findings(out, findings);
+    append_skipped(out, coverage->set->skipped);
+    g_string_append_printf(out, "\nworkloads %zu of %u, alerts %zu of %u: %.1f%% covered, by %u documents\n",
+                           coverage->workloads_covered, coverage->set->workloads->len, coverage->alerts_covered,
+                           coverage->set->alerts->len, floor(coverage_percent(coverage) * 10) / 10,
+                           coverage->documents->len);
+    return g_string_free(out, FALSE);
+}
