@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { READ_BYTES = 32 * 1024, READS_PER_STEP = 8, WRITE_BYTES = 32 * 1024 };
+enum { READ_BYTES = 32 * 1024, READS_PER_STEP = 2, WRITE_BYTES = 32 * 1024 };
 
 enum state { WAITING, OPENING, PTY, EXEC, RUNNING, CLOSING, GONE, STATE_COUNT };
 

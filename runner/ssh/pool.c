@@ -112,6 +112,10 @@ struct loop *ssh_pool_loop(const struct ssh_pool *pool)
 
 struct ssh_target *ssh_pool_target(struct ssh_pool *pool, const json_t *host, const json_t *inventory, GError **error)
 {
+    if (pool->closing) { /* the end of one operation must not start the next */
+        errors_set(error, ERROR_CANCELLED, "the runner is closing its connections");
+        return NULL;
+    }
     return ssh_target_new(host, inventory, pool->user, error);
 }
 

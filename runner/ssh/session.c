@@ -9,7 +9,7 @@
 /* A peer that says nothing for three of these, though asked, is gone. */
 enum { KEEPALIVE_MS = 15 * 1000, KEEPALIVE_MISSES = 3 };
 /* How often the channels are stepped in one turn of the loop before others get their turn. */
-enum { PASSES_PER_TURN = 8 };
+enum { PASSES_PER_TURN = 4 };
 
 static void session_free(struct ssh_session *session)
 {

@@ -63,6 +63,11 @@ struct ssh_command {
  * on HOST" or "; could not confirm that it stopped on HOST". */
 void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op *op);
 
+/* Stops what still carries the marker of a command whose worker is gone (its intent was recorded before it was sent):
+ * {"host","stopped":true|false|null}; null = could not look. `sudo`: it ran under sudo. */
+void ssh_reap(struct ssh_pool *pool, const json_t *host, const json_t *inventory, const char *marker, bool sudo,
+              struct op *op);
+
 /* Connects and authenticates only: {"host","latency_ms","fingerprint"}. */
 void ssh_reach(struct ssh_pool *pool, const json_t *host, const json_t *inventory, struct op *op);
 /* The key a host shows, without trusting it:

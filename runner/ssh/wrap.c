@@ -53,13 +53,6 @@ static void append_quoted(GString *out, const char *bytes, size_t length)
     g_string_append_c(out, '\'');
 }
 
-char *ssh_wrap_quote(const char *bytes, size_t length)
-{
-    GString *out = g_string_new(NULL);
-    append_quoted(out, bytes, length);
-    return g_string_free(out, FALSE);
-}
-
 static void append_quoted_text(GString *out, const char *text)
 {
     append_quoted(out, text, strlen(text));
@@ -144,7 +137,7 @@ static bool check_env(json_t *env, GError **error)
     return true;
 }
 
-static bool check_marker(const char *marker, GError **error)
+bool ssh_wrap_check_marker(const char *marker, GError **error)
 {
     for (const char *at = marker; *at != '\0'; at++) {
         if (!g_ascii_isalnum(*at) && strchr("_.-", *at) == NULL) {
@@ -175,7 +168,7 @@ static bool check(const struct ssh_command *command, GError **error)
         errors_set(error, ERROR_INVALID, "cwd is empty");
         return false;
     }
-    return check_env(command->env, error) && (command->marker == NULL || check_marker(command->marker, error));
+    return check_env(command->env, error) && (command->marker == NULL || ssh_wrap_check_marker(command->marker, error));
 }
 
 /* ---- the program ---- */

@@ -22,7 +22,7 @@ struct ssh_wrapped {
 bool ssh_wrap(const struct ssh_command *command, struct ssh_wrapped *ret, GError **error);
 void ssh_wrapped_clear(struct ssh_wrapped *wrapped);
 
-/* A word for POSIX sh: '…' with every quote escaped. g_free. */
-char *ssh_wrap_quote(const char *bytes, size_t length);
+/* Letters, digits, _ . - only: it stands on command lines as it is. ERROR_INTERNAL: markers are made, not given. */
+bool ssh_wrap_check_marker(const char *marker, GError **error);
 
 #endif
