@@ -4,6 +4,7 @@
 #include "core/errors.h"
 #include "core/limits.h"
 #include "runner/ssh/pool.h"
+#include "runner/ssh/session.h"
 #include "runner/ssh/stop.h"
 #include "runner/ssh/wrap.h"
 #include <string.h>
@@ -255,7 +256,8 @@ static void channel_ended(void *arg, const struct ssh_channel_end *end)
 static void run_ready(void *arg, struct ssh_session *session)
 {
     struct run *run = arg;
-    const struct ssh_channel_request request = {.exec = run->wrapped.exec,
+    bool direct = run->wrapped.direct != NULL && ssh_session_leads_groups(session);
+    const struct ssh_channel_request request = {.exec = direct ? run->wrapped.direct : run->wrapped.exec,
                                                 .pty = run->pty,
                                                 .input = run->wrapped.input,
                                                 .sent = channel_sent,

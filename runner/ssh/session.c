@@ -266,6 +266,12 @@ const char *ssh_session_fingerprint(const struct ssh_session *session)
 
 /* ---- for channel.c ---- */
 
+bool ssh_session_leads_groups(const struct ssh_session *session)
+{
+    const char *banner = libssh2_session_banner_get(session->ssh2);
+    return banner != NULL && g_str_has_prefix(banner, "SSH-2.0-OpenSSH_");
+}
+
 LIBSSH2_SESSION *ssh_session_ssh2(struct ssh_session *session)
 {
     return session->ssh2;

@@ -45,6 +45,8 @@ guint ssh_session_commands(const struct ssh_session *session); /* those of them 
 int ssh_session_fd(const struct ssh_session *session);         /* of its outermost socket, or -1 */
 int64_t ssh_session_connect_ms(const struct ssh_session *session);
 const char *ssh_session_fingerprint(const struct ssh_session *session);
+/* The host's server calls itself one that makes every command the leader of a process group. */
+bool ssh_session_leads_groups(const struct ssh_session *session);
 
 void ssh_session_wake(struct ssh_session *session); /* something changed: step soon */
 

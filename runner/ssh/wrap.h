@@ -15,6 +15,7 @@
 
 struct ssh_wrapped {
     char *exec;
+    char *direct; /* in place of exec where sshd itself starts a process group; NULL when the words need our shell */
     GBytes *input;
 };
 

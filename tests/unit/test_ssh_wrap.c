@@ -472,10 +472,58 @@ static void test_what_cannot_be_sent_is_refused_by_name(void **state)
         json_decref(all[i]);
 }
 
+/* Words that need no shell of ours come as they are, and everything else goes the long way. */
+static void test_the_direct_form(void **state)
+{
+    (void)state;
+    json_t *plain = json_pack("[ssss]", "printf", "%", "", "x"),
+           *words = json_pack("[sss]", "printenv", "HIKESHI_MARKER", "a-b/c.d:e,f@g+h");
+    json_t *good = json_pack("[ss]", "printenv", "HIKESHI_MARKER"), *assigns = json_pack("[ss]", "A=b", "x"),
+           *env = json_pack("{s:s}", "A", "b");
+    const struct {
+        const char *why, *direct;
+        struct ssh_command command;
+    } rows[] = {
+        {"plain words",
+         "exec env HIKESHI_MARKER=m: printenv HIKESHI_MARKER a-b/c.d:e,f@g+h",
+         {.argv = words, .marker = "m"}},
+        {"an empty word and a special one", NULL, {.argv = plain, .marker = "m"}},
+        {"what env would take for a variable", NULL, {.argv = assigns, .marker = "m"}},
+        {"a variable", NULL, {.argv = good, .marker = "m", .env = env}},
+        {"a directory", NULL, {.argv = good, .marker = "m", .cwd = "/"}},
+        {"another user", NULL, {.argv = good, .marker = "m", .sudo = "root"}},
+        {"a script", NULL, {.script = "true", .script_length = 4, .marker = "m"}},
+        {"no marker: nothing could find it again", NULL, {.argv = good}},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        struct ssh_wrapped wrapped = {0};
+        assert_true(ssh_wrap(&rows[i].command, &wrapped, NULL));
+        if (g_strcmp0(wrapped.direct, rows[i].direct) != 0)
+            row_failed(rows[i].why, "sent %s", wrapped.direct);
+        ssh_wrapped_clear(&wrapped);
+    }
+    g_auto(GStrv) logins = installed(login_shells, G_N_ELEMENTS(login_shells));
+    for (char **login = logins; *login != NULL; login++) {
+        struct ssh_wrapped wrapped = {0};
+        assert_true(ssh_wrap(&(struct ssh_command){.argv = good, .marker = "m"}, &wrapped, NULL));
+        g_free(wrapped.exec);
+        wrapped.exec = g_steal_pointer(&wrapped.direct);
+        int code;
+        g_autoptr(GByteArray) got = play(*login, &wrapped, &code);
+        if (code != 0 || got->len != 3 || memcmp(got->data, "m:\n", 3) != 0)
+            row_failed(*login, "exit code %d, %u bytes", code, got->len);
+        ssh_wrapped_clear(&wrapped);
+    }
+    json_t *all[] = {plain, words, good, assigns, env};
+    for (size_t i = 0; i < G_N_ELEMENTS(all); i++)
+        json_decref(all[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_argv_on_the_command_line),
+        cmocka_unit_test(test_the_direct_form),
         cmocka_unit_test(test_argv_in_the_header),
         cmocka_unit_test(test_long_argv_goes_into_the_header),
         cmocka_unit_test(test_scripts),
