@@ -359,8 +359,6 @@ static bool pull_job(struct store_tx *tx, void *arg, GError **error)
 
 static void begin(struct delivery_queue *queue, struct work *work)
 {
-    if (!work->again)
-        queue->cursor = MAX(queue->cursor, work->job.seq);
     if (g_hash_table_contains(queue->flying, &work->job.seq)) {
         free_work(work);
         return;
@@ -383,8 +381,14 @@ static void on_pulled(void *arg, const GError *error)
         queue->wanted = queue->wanted || pull->more;
         if (pull->next_due_ms && !queue->resting)
             loop_timer_start(queue->timer, (uint64_t)MAX(pull->next_due_ms - clock_now_ms(), 10), 0);
-        while (pull->works->len)
-            begin(queue, g_ptr_array_steal_index(pull->works, 0));
+        /* A failure that moved the cursor back while the read was under way stands: its delivery comes next time. */
+        bool moved_back = queue->cursor < pull->cursor;
+        while (pull->works->len) {
+            struct work *work = g_ptr_array_steal_index(pull->works, 0);
+            if (!work->again && !moved_back)
+                queue->cursor = MAX(queue->cursor, work->job.seq);
+            begin(queue, work);
+        }
         pull_wanted(queue);
     }
     g_ptr_array_unref(pull->works);
