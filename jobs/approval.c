@@ -10,7 +10,6 @@
 #include "jobs/run.h"
 #include "jobs/view.h"
 
-enum { LIST_DEFAULT = 50, LIST_MAXIMUM = 500 };
 enum { LOOK_AGAIN_MS = 30 * 1000 }; /* a wall clock that was set: deadlines are looked at again at least so often */
 
 /* --- views ---------------------------------------------------------------------------------------------------------
@@ -75,29 +74,22 @@ void approval_get(struct jobs *jobs, json_t *request, const struct actor *actor,
     call_read(jobs, request, actor, get_job, done, arg);
 }
 
+static json_t *list_shape(struct store_tx *tx, const struct call *call, const json_t *row, GError **error)
+{
+    return view_of(tx, call->set, row, error);
+}
+
 /* Newest first; ?state= (default waiting, "all" for every state) ?run= ?limit= ?after=. */
 static bool list_job(struct store_tx *tx, struct call *call, GError **error)
 {
     const json_t *request = call->request;
-    int64_t limit = MAX(call_integer(request, "limit", LIST_DEFAULT, LIST_MAXIMUM), 1);
     const char *state = call_string(request, "state");
     if (!state)
         state = "waiting";
-    g_autoptr(json_t) rows = NULL, items = json_array();
-    if (!store_list(tx, SQL_APPROVAL_LIST, &rows, error, "sssi", strcmp(state, "all") == 0 ? NULL : state,
-                    call_string(request, "run"), call_string(request, "after"), limit))
-        return false;
-    size_t index;
-    json_t *row;
-    json_array_foreach (rows, index, row) {
-        json_t *view = view_of(tx, call->set, row, error);
-        if (!view)
-            return false;
-        json_array_append_new(items, view);
-    }
-    const json_t *last = json_array_get(rows, (size_t)limit - 1);
-    call->result = call_page(g_steal_pointer(&items), last ? view_value(last, "id") : NULL);
-    return true;
+    g_autoptr(json_t) rows = NULL;
+    return store_list(tx, SQL_APPROVAL_LIST, &rows, error, "sssi", strcmp(state, "all") == 0 ? NULL : state,
+                      call_string(request, "run"), call_string(request, "after"), call_limit(request) + 1) &&
+           call_list(tx, call, rows, list_shape, error);
 }
 
 void approval_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)

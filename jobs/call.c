@@ -3,6 +3,8 @@
 #include "core/errors.h"
 #include <errno.h>
 
+enum { PAGE_DEFAULT = 100, PAGE_MAXIMUM = 500 };
+
 static struct call *call_new(struct jobs *jobs, json_t *request, const struct actor *actor, call_job_fn job,
                              op_done_fn done, void *arg)
 {
@@ -96,7 +98,35 @@ int64_t call_integer(const json_t *request, const char *key, int64_t fallback, i
     return MIN((int64_t)number, maximum);
 }
 
+int64_t call_limit(const json_t *request)
+{
+    return MAX(call_integer(request, "limit", PAGE_DEFAULT, PAGE_MAXIMUM), 1);
+}
+
 json_t *call_page(json_t *items, json_t *next)
 {
     return json_pack("{s:o, s:o}", "items", items, "next", next ? next : json_null());
+}
+
+json_t *call_page_cut(json_t *items, int64_t limit, const char *key)
+{
+    if (json_array_size(items) <= (size_t)limit)
+        return call_page(items, NULL);
+    json_array_remove(items, (size_t)limit);
+    return call_page(items, json_incref(json_object_get(json_array_get(items, (size_t)limit - 1), key)));
+}
+
+bool call_list(struct store_tx *tx, struct call *call, const json_t *rows, call_shape_fn shape, GError **error)
+{
+    g_autoptr(json_t) items = json_array();
+    size_t i;
+    json_t *row;
+    json_array_foreach ((json_t *)rows, i, row) {
+        json_t *item = shape(tx, call, row, error);
+        if (!item)
+            return false;
+        json_array_append_new(items, item);
+    }
+    call->result = call_page_cut(g_steal_pointer(&items), call_limit(call->request), "id");
+    return true;
 }

@@ -38,7 +38,17 @@ const char *call_need_string(const json_t *request, const char *key, GError **er
 /* request[key] or request.body[key] as a whole number from 0 to maximum (query parameters are text); `fallback` when
  * absent or not one. */
 int64_t call_integer(const json_t *request, const char *key, int64_t fallback, int64_t maximum);
+
+/* Listings. ?limit= is the page (default 100, 1 to 500), ?after= the `next` of the page before. */
+int64_t call_limit(const json_t *request);
 /* {"items": items, "next": next}; takes both; next may be NULL. */
 json_t *call_page(json_t *items, json_t *next);
+/* The same of items that may be one more than `limit`: that one is dropped, and `next` is then the last one's [key].
+ * Takes items. */
+json_t *call_page_cut(json_t *items, int64_t limit, const char *key);
+/* One row of the store as it is shown, with its "id". NULL with the error. */
+typedef json_t *(*call_shape_fn)(struct store_tx *tx, const struct call *call, const json_t *row, GError **error);
+/* The page of these rows becomes the result: the job asked the store for call_limit() + 1 of them. */
+bool call_list(struct store_tx *tx, struct call *call, const json_t *rows, call_shape_fn shape, GError **error);
 
 #endif

@@ -5,13 +5,6 @@
 #include "jobs/inventory.h"
 #include <string.h>
 
-enum { LIST_DEFAULT = 100, LIST_MAXIMUM = 1000 };
-
-static size_t limit_of(const json_t *request)
-{
-    return (size_t)MAX(call_integer(request, "limit", LIST_DEFAULT, LIST_MAXIMUM), 1);
-}
-
 /* --- runbooks and documents -----------------------------------------------------------------------------------------
  */
 
@@ -58,19 +51,15 @@ json_t *catalog_view_runbooks(const struct catalog_set *set, const json_t *reque
 {
     (void)error;
     const char *kind = call_string(request, "kind"), *owner = call_string(request, "owner");
-    const char *after = call_string(request, "after"), *last = NULL;
-    size_t limit = limit_of(request);
+    const char *after = call_string(request, "after");
+    int64_t limit = call_limit(request);
     json_t *items = json_array();
-    for (guint i = 0; i < set->runbooks->len; i++) { /* by id */
+    for (guint i = 0; i < set->runbooks->len && json_array_size(items) <= (size_t)limit; i++) { /* by id */
         const struct runbook *runbook = set->runbooks->pdata[i];
-        if (!wanted(runbook, kind, owner, after))
-            continue;
-        if (json_array_size(items) == limit)
-            return call_page(items, json_string(last));
-        json_array_append_new(items, summary(runbook));
-        last = runbook->id;
+        if (wanted(runbook, kind, owner, after))
+            json_array_append_new(items, summary(runbook));
     }
-    return call_page(items, NULL);
+    return call_page_cut(items, limit, "id");
 }
 
 /* Documents have no aliases and are not started: catalog_set_runbook() leaves them out. */
@@ -116,7 +105,7 @@ json_t *catalog_view_findings(const struct catalog_set *set, const json_t *reque
         errors_set(error, ERROR_INVALID, "unknown level '%s': note, warning or error", name);
         return NULL;
     }
-    size_t limit = limit_of(request), count = finding_count(set->findings);
+    size_t limit = (size_t)call_limit(request), count = finding_count(set->findings);
     size_t i = (size_t)call_integer(request, "after", 0, G_MAXINT32);
     json_t *items = json_array();
     for (; i < count && json_array_size(items) < limit; i++)
@@ -141,19 +130,17 @@ json_t *catalog_view_hosts(const struct catalog_set *set, const json_t *request,
     g_autoptr(json_t) hosts = inventory_filter(set->inventory, call_string(request, "filter"), NULL, error);
     if (hosts == NULL)
         return NULL;
-    const char *after = call_string(request, "after"), *last = NULL;
-    size_t limit = limit_of(request), index;
+    const char *after = call_string(request, "after");
+    int64_t limit = call_limit(request);
+    size_t index;
     json_t *items = json_array(), *host;
     json_array_foreach (hosts, index, host) {
-        const char *name = json_get_string(host, "name", "");
-        if (after != NULL && strcmp(name, after) <= 0)
-            continue;
-        if (json_array_size(items) == limit)
-            return call_page(items, json_string(last));
-        json_array_append_new(items, host_view(host));
-        last = name;
+        if (json_array_size(items) > (size_t)limit)
+            break;
+        if (after == NULL || strcmp(json_get_string(host, "name", ""), after) > 0)
+            json_array_append_new(items, host_view(host));
     }
-    return call_page(items, NULL);
+    return call_page_cut(items, limit, "name");
 }
 
 json_t *catalog_view_host(const struct catalog_set *set, const json_t *request, GError **error)

@@ -9,8 +9,6 @@
 #include "jobs/view.h"
 #include <string.h>
 
-#define PAGE_DEFAULT 50
-#define PAGE_MAX     500
 /* Timeline entries shown with an incident: a run makes a handful, an incident that flaps for days makes thousands. */
 #define TIMELINE_SHOWN 2000
 
@@ -110,29 +108,22 @@ json_t *incident_load(struct store_tx *tx, const char *id, GError **error)
 
 /* --- the API --- */
 
+static json_t *list_shape(struct store_tx *tx, const struct call *call, const json_t *row, GError **error)
+{
+    (void)tx, (void)call, (void)error;
+    json_t *item = incident_shape(row);
+    json_object_set(item, "firing", json_object_get(row, "firing"));
+    return item;
+}
+
 static bool list_job(struct store_tx *tx, struct call *call, GError **error)
 {
     const json_t *request = call->request;
     g_autoptr(json_t) rows = NULL;
-    int64_t limit = call_integer(request, "limit", PAGE_DEFAULT, PAGE_MAX);
-    if (!store_list(tx, SQL_INCIDENT_LIST, &rows, error, "sssssi", call_string(request, "status"),
-                    call_string(request, "source"), call_string(request, "severity"), call_string(request, "team"),
-                    call_string(request, "after"), limit + 1))
-        return false;
-    json_t *items = json_array(), *next = NULL;
-    size_t i;
-    json_t *row;
-    json_array_foreach (rows, i, row) {
-        if ((int64_t)i >= limit)
-            break;
-        json_t *item = incident_shape(row);
-        json_object_set(item, "firing", json_object_get(row, "firing"));
-        json_array_append_new(items, item);
-    }
-    if ((int64_t)json_array_size(rows) > limit)
-        next = json_incref(json_object_get(json_array_get(items, (size_t)limit - 1), "id"));
-    call->result = call_page(items, next);
-    return true;
+    return store_list(tx, SQL_INCIDENT_LIST, &rows, error, "sssssi", call_string(request, "status"),
+                      call_string(request, "source"), call_string(request, "severity"), call_string(request, "team"),
+                      call_string(request, "after"), call_limit(request) + 1) &&
+           call_list(tx, call, rows, list_shape, error);
 }
 
 void incident_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)

@@ -187,8 +187,9 @@ bool outbox_counts(struct store_tx *tx, json_t *metrics, GError **error)
 
 /* --- the API --- */
 
-static json_t *row_shape(const json_t *row)
+static json_t *row_shape(struct store_tx *tx, const struct call *call, const json_t *row, GError **error)
 {
+    (void)tx, (void)call, (void)error;
     static const char *const same[] = {"channel", "event", "incident", "run", "state", "tries", "last_error", NULL};
     json_t *item = json_object();
     g_autofree char *id = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_get_integer(row, "seq", 0));
@@ -203,21 +204,10 @@ static json_t *row_shape(const json_t *row)
 static bool list_job(struct store_tx *tx, struct call *call, GError **error)
 {
     g_autoptr(json_t) rows = NULL;
-    int64_t limit = call_integer(call->request, "limit", 50, 500);
-    if (!store_list(tx, SQL_OUTBOX_LIST, &rows, error, "sssii", call_string(call->request, "state"),
-                    call_string(call->request, "channel"), call_string(call->request, "incident"),
-                    call_integer(call->request, "after", G_MAXINT64, G_MAXINT64), limit + 1))
-        return false;
-    json_t *items = json_array(), *next = NULL;
-    size_t i;
-    json_t *row;
-    json_array_foreach (rows, i, row)
-        if ((int64_t)i < limit)
-            json_array_append_new(items, row_shape(row));
-    if ((int64_t)json_array_size(rows) > limit)
-        next = json_incref(json_object_get(json_array_get(items, (size_t)limit - 1), "id"));
-    call->result = call_page(items, next);
-    return true;
+    return store_list(tx, SQL_OUTBOX_LIST, &rows, error, "sssii", call_string(call->request, "state"),
+                      call_string(call->request, "channel"), call_string(call->request, "incident"),
+                      call_integer(call->request, "after", G_MAXINT64, G_MAXINT64), call_limit(call->request) + 1) &&
+           call_list(tx, call, rows, row_shape, error);
 }
 
 void outbox_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)

@@ -2,8 +2,6 @@
 #include "core/errors.h"
 #include "jobs/run_private.h"
 
-enum { LIST_DEFAULT = 50, LIST_MAXIMUM = 500 };
-
 /* The part of the shape that a list shows too. */
 static json_t *head(const json_t *row, const char *base_url)
 {
@@ -122,24 +120,21 @@ void run_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_d
     call_read(jobs, request, actor, get_job, done, arg);
 }
 
+static json_t *list_shape(struct store_tx *tx, const struct call *call, const json_t *row, GError **error)
+{
+    (void)tx, (void)error;
+    return head(row, call->jobs->base_url);
+}
+
 /* Newest first; ?state= ?runbook= ?incident= ?limit= and ?after= (the last id of the page before). */
 static bool list_job(struct store_tx *tx, struct call *call, GError **error)
 {
     const json_t *request = call->request;
-    int64_t limit = MAX(call_integer(request, "limit", LIST_DEFAULT, LIST_MAXIMUM), 1);
     g_autoptr(json_t) rows = NULL;
-    if (!store_list(tx, SQL_RUN_LIST, &rows, error, "ssssi", call_string(request, "state"),
-                    call_string(request, "runbook"), call_string(request, "incident"), call_string(request, "after"),
-                    limit))
-        return false;
-    json_t *items = json_array();
-    size_t index;
-    json_t *row;
-    json_array_foreach (rows, index, row)
-        json_array_append_new(items, head(row, call->jobs->base_url));
-    const json_t *last = json_array_get(rows, (size_t)limit - 1);
-    call->result = call_page(items, last ? view_value(last, "id") : NULL);
-    return true;
+    return store_list(tx, SQL_RUN_LIST, &rows, error, "ssssi", call_string(request, "state"),
+                      call_string(request, "runbook"), call_string(request, "incident"), call_string(request, "after"),
+                      call_limit(request) + 1) &&
+           call_list(tx, call, rows, list_shape, error);
 }
 
 void run_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)

@@ -804,6 +804,46 @@ static void sources_are_listed(void **state)
     assert_false(json_get_bool(json_array_get(sources, 3), "enabled", true));
 }
 
+/* Every list that the store answers pages alike. */
+static void lists_have_pages(void **state)
+{
+    static const struct {
+        const char *limit;
+        size_t count;
+        bool more;
+        const char *why;
+    } rows[] = {
+        {"1", 1, true, "a page"},
+        {"2", 2, true, "another"},
+        {"3", 3, false, "all there is, exactly"},
+        {"4", 3, false, "more than there is"},
+        {"0", 1, true, "a page has something on it, or its `next` would never come"},
+        {"-1", 3, false, "not a number of rows"},
+    };
+    static const jobs_fn lists[] = {delivery_list, incident_list, run_list};
+    struct site *site = *state;
+    serve_wide(site);
+    for (int i = 0; i < 3; i++) {
+        g_autofree char *group = g_strdup_printf("g%d", i);
+        alertmanager(site, group, ALERTS("db-1 firing 01"));
+    }
+    settle(site);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        for (size_t j = 0; j < G_N_ELEMENTS(lists); j++) {
+            g_autoptr(json_t) page = call_ok(site->engine, lists[j], json_pack("{s:s}", "limit", rows[i].limit));
+            const json_t *shown = json_object_get(page, "items"), *next = json_object_get(page, "next");
+            if (json_array_size(shown) != rows[i].count || json_is_null(next) == rows[i].more)
+                fail_msg("list %zu, %s: %zu items, next %s", j, rows[i].why, json_array_size(shown),
+                         json_is_null(next) ? "null" : "there");
+            if (!rows[i].more)
+                continue;
+            assert_true(json_equal(next, json_object_get(json_array_get(shown, rows[i].count - 1), "id")));
+            g_autoptr(json_t) rest = call_ok(site->engine, lists[j], json_pack("{s:O}", "after", next));
+            assert_int_equal(json_array_size(json_object_get(rest, "items")), 3 - rows[i].count);
+        }
+    }
+}
+
 #define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, setup, teardown)
 
 int main(void)
@@ -832,6 +872,7 @@ int main(void)
         TEST(without_the_api_it_matches_without_and_tries_once_more),
         TEST(many_second_tries_all_come),
         TEST(sources_are_listed),
+        TEST(lists_have_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
