@@ -233,8 +233,8 @@ def test_a_wait_passes(folder):
     assert status == 0 and run["data"] == {"x": 1, "y": 2} and run["attempt"] == 2, run
 
 
-# The nearest sshd above the command: the one that holds the connection.
-CUT = 'p=$$; until [ "$(cat /proc/$p/comm)" = sshd ]; do p=$(cut -d" " -f4 /proc/$p/stat); done; kill -9 $p; sleep 300'
+# The nearest sshd (sshd-session since OpenSSH 9.8) above the command: the one that holds the connection.
+CUT = 'p=$$; until grep -q ^sshd /proc/$p/comm; do p=$(cut -d" " -f4 /proc/$p/stat); done; kill -9 $p; sleep 300'
 
 
 def test_lost_in_the_middle_is_unknown(folder):

@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -75,12 +76,13 @@ def test_runbooks_with_slashes(server):
 
 def test_the_log_follows_to_the_end(server):
     run_id = server.start_run("nothing")
-    # curl ends by itself when the stream does; nothing else tells it to.
-    done = subprocess.run(["curl", "-sN", "-H", f"Authorization: Bearer {server.token}", "-H", "Accept: text/event-stream",
-                           f"{server.url}/api/v1/runs/{run_id}/log"], capture_output=True, text=True, timeout=60, check=True)
-    names = [line.split(": ")[1] for line in done.stdout.splitlines() if line.startswith("event: ")]
-    ids = [int(line.split(": ")[1]) for line in done.stdout.splitlines() if line.startswith("id: ")]
-    events = [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("data: ")]
+    ask = urllib.request.Request(f"{server.url}/api/v1/runs/{run_id}/log",
+                                 headers={"Authorization": f"Bearer {server.token}", "Accept": "text/event-stream"})
+    with urllib.request.urlopen(ask, timeout=60) as stream: # reads on until the server ends it
+        said = stream.read().decode().splitlines()
+    names = [line.split(": ")[1] for line in said if line.startswith("event: ")]
+    ids = [int(line.split(": ")[1]) for line in said if line.startswith("id: ")]
+    events = [json.loads(line[6:]) for line in said if line.startswith("data: ")]
     assert names[-1] == "end" and "step_end" in names and "output" in names
     assert ids == sorted(set(ids))
     assert any(e.get("text", "").startswith("hello") for e in events)
