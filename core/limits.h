@@ -32,6 +32,10 @@
 #define LIMIT_YAML_BYTES (8 * 1024 * 1024)
 #define LIMIT_YAML_DEPTH 64
 #define LIMIT_YAML_NODES 200000
+/* What libfyaml keeps all at once (core/yaml_guard.h): 500,000 are at most 160 MB, or a JSON text of 1 MB in one line. */
+#define LIMIT_YAML_LINE_WEIGHT   500000
+#define LIMIT_YAML_OPEN_BRACKETS 100000
+#define LIMIT_YAML_TAG_LINES     100
 #define LIMIT_JSON_DEPTH 64
 /* Manifests: a rendered chart is a few hundred KiB; CRD bundles reach some MiB. */
 #define LIMIT_MANIFEST_BYTES (8 * 1024 * 1024)

@@ -4,6 +4,7 @@
 #include "core/errors.h"
 #include "core/limits.h"
 #include "core/yaml_build.h"
+#include "core/yaml_guard.h"
 #include "core/yaml_text.h"
 #include <libfyaml.h>
 #include <string.h>
@@ -192,18 +193,24 @@ static struct yaml_document *next_document(struct reader *reader, GError **error
 
 /* Streams */
 
-/* The text without byte order mark and with plain newlines, or NULL: too large or not UTF-8. *ret_copy owns it, if
- * changed. */
+/* The text without byte order mark and with plain newlines, or NULL: too large, not UTF-8, or nothing for libfyaml.
+ * *ret_copy owns it, if changed. */
 static const char *prepare(const struct reader *reader, const char *text, size_t *length, char **ret_copy,
                            GError **error)
 {
     int line = 1, column = 1;
-    if (*length > LIMIT_YAML_BYTES)
+    const char *reason = "not UTF-8, or a NUL byte";
+    if (*length > LIMIT_YAML_BYTES) {
         yaml_build_fail(reader->builder, 1 + reader->line_offset, 1, error, "larger than %d bytes", LIMIT_YAML_BYTES);
-    else if (!yaml_text_valid(text, *length, &line, &column))
-        yaml_build_fail(reader->builder, line + reader->line_offset, column, error, "not UTF-8, or a NUL byte");
-    else
-        return yaml_text_normal(text, length, ret_copy);
+        return NULL;
+    }
+    if (yaml_text_valid(text, *length, &line, &column)) {
+        text = yaml_text_normal(text, length, ret_copy);
+        reason = yaml_guard(text, *length, &line);
+        if (reason == NULL)
+            return text;
+    }
+    yaml_build_fail(reader->builder, line + reader->line_offset, column, error, "%s", reason);
     return NULL;
 }
 
@@ -217,7 +224,9 @@ static void reader_open(struct reader *reader, const char *text, size_t length)
     reader->diag = fy_diag_create(&diag);
     fy_diag_set_collect_errors(reader->diag, true);
     struct fy_parse_cfg config = {
-        .flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2 | FYPCF_JSON_NONE | FYPCF_DISABLE_MMAP_OPT,
+        /* Sloppy: kubectl and PyYAML take a closing bracket below its key, and so do many manifests. */
+        .flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2 | FYPCF_JSON_NONE | FYPCF_DISABLE_MMAP_OPT |
+                 FYPCF_SLOPPY_FLOW_INDENTATION,
         .diag = reader->diag,
     };
     reader->parser = fy_parser_create(&config);
@@ -234,23 +243,25 @@ static void reader_clear(struct reader *reader)
     yaml_builder_free(reader->builder);
 }
 
-/* At most `maximum` documents; what follows them is not read. */
-static GPtrArray *parse_stream(const char *text, size_t length, const char *file, int line_offset, guint maximum,
-                               GError **error)
+bool yaml_each(const char *text, size_t length, const char *file, int line_offset, yaml_document_fn told, void *arg,
+               GError **error)
 {
     struct reader reader = {.line_offset = line_offset, .line = 1 + line_offset, .column = 1};
-    reader.builder = yaml_builder_new(file);
-    GPtrArray *documents = g_ptr_array_new_with_free_func((GDestroyNotify)yaml_document_free);
+    GError *problem = NULL;
     g_autofree char *copy = NULL;
-    text = prepare(&reader, text, &length, &copy, error);
+    reader.builder = yaml_builder_new(file);
+    text = prepare(&reader, text, &length, &copy, &problem);
     if (text != NULL && length > 0) {
         reader_open(&reader, text, length);
         struct yaml_document *document;
-        while (documents->len < maximum && (document = next_document(&reader, error)) != NULL)
-            g_ptr_array_add(documents, document);
+        while ((document = next_document(&reader, &problem)) != NULL && told(arg, document))
+            ;
     }
     reader_clear(&reader);
-    return documents;
+    if (problem == NULL)
+        return true;
+    g_propagate_error(error, problem);
+    return false;
 }
 
 static struct yaml_document *empty_document(int line)
@@ -262,36 +273,32 @@ static struct yaml_document *empty_document(int line)
     return document;
 }
 
-struct yaml_document *yaml_parse(const char *text, size_t length, const char *file, int line_offset, GError **error)
+struct first_two {
+    struct yaml_document *documents[2];
+    size_t count;
+};
+
+static bool take(void *arg, struct yaml_document *document)
 {
-    GError *problem = NULL;
-    g_autoptr(GPtrArray) documents = parse_stream(text, length, file, line_offset, 2, &problem);
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-        return NULL;
-    }
-    if (documents->len == 0)
-        return empty_document(1 + line_offset);
-    if (documents->len > 1) {
-        const struct yaml_node *second = yaml_root(g_ptr_array_index(documents, 1));
-        errors_set(error, ERROR_PARSE, "%s:%d:%d: a second document ('---') is not allowed here", file, second->line,
-                   second->column);
-        return NULL;
-    }
-    return g_ptr_array_steal_index(documents, 0);
+    struct first_two *two = arg;
+    two->documents[two->count++] = document;
+    return two->count < G_N_ELEMENTS(two->documents);
 }
 
-GPtrArray *yaml_parse_all(const char *text, size_t length, const char *file, GPtrArray **ret_before_error,
-                          GError **error)
+struct yaml_document *yaml_parse(const char *text, size_t length, const char *file, int line_offset, GError **error)
 {
-    GError *problem = NULL;
-    GPtrArray *documents = parse_stream(text, length, file, 0, G_MAXUINT, &problem);
-    if (problem == NULL)
-        return documents;
-    g_propagate_error(error, problem);
-    if (ret_before_error != NULL)
-        *ret_before_error = documents;
-    else
-        g_ptr_array_unref(documents);
+    struct first_two two = {{NULL, NULL}, 0};
+    bool fine = yaml_each(text, length, file, line_offset, take, &two, error);
+    if (fine && two.count == 0)
+        return empty_document(1 + line_offset);
+    if (fine && two.count == 1)
+        return two.documents[0];
+    if (fine) {
+        const struct yaml_node *second = yaml_root(two.documents[1]);
+        errors_set(error, ERROR_PARSE, "%s:%d:%d: a second document ('---') is not allowed here", file, second->line,
+                   second->column);
+    }
+    yaml_document_free(two.documents[0]);
+    yaml_document_free(two.documents[1]);
     return NULL;
 }

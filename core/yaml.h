@@ -34,14 +34,16 @@ struct yaml_document; /* owns its nodes */
 /* Parses a text of one document; a second one is an error. `file` names it in messages; `line_offset` is added to every
  * line (front matter). An empty text gives a document whose root is YAML_NULL. */
 struct yaml_document *yaml_parse(const char *text, size_t length, const char *file, int line_offset, GError **error);
-/* All documents of a multi-document stream: GPtrArray of struct yaml_document* (freed with it). Stops at the first
- * error: the documents before it are returned in *ret_before_error when that is not NULL. */
-GPtrArray *yaml_parse_all(const char *text, size_t length, const char *file, GPtrArray **ret_before_error,
-                          GError **error);
 const struct yaml_node *yaml_root(const struct yaml_document *document);
 typedef struct yaml_document yaml_document;
 void yaml_document_free(struct yaml_document *document);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(yaml_document, yaml_document_free)
+
+/* Tells each document of a stream as soon as it is read, so that a file takes the memory of its largest. The document
+ * is the callee's, who returns whether to go on. False: an ERROR_PARSE, after the documents before it were told. */
+typedef bool (*yaml_document_fn)(void *arg, struct yaml_document *document);
+bool yaml_each(const char *text, size_t length, const char *file, int line_offset, yaml_document_fn told, void *arg,
+               GError **error);
 
 /* Map lookup; NULL when absent or not a map. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);

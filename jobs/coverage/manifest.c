@@ -180,13 +180,13 @@ static void add_object(const struct reading *reading, const struct yaml_node *ob
     }
 }
 
-static void add_documents(const struct reading *reading, GPtrArray *documents)
+static bool add_document(void *arg, struct yaml_document *document)
 {
-    for (guint i = 0; documents && i < documents->len; i++) {
-        const struct yaml_node *root = yaml_root(documents->pdata[i]);
-        if (root->kind == YAML_MAP)
-            add_object(reading, root, root->line, 0);
-    }
+    const struct yaml_node *root = yaml_root(document);
+    if (root->kind == YAML_MAP)
+        add_object(arg, root, root->line, 0);
+    yaml_document_free(document);
+    return true;
 }
 
 /* Template braces outside of comments: Helm, Jinja, Go templates. A rule file's annotations hold them too, inside YAML.
@@ -201,15 +201,10 @@ void manifest_read(struct manifest_set *set, const char *file, const char *text,
 {
     struct reading reading = {set, file, labels};
     g_autoptr(GError) error = NULL;
-    GPtrArray *before_error = NULL;
-    GPtrArray *documents = yaml_parse_all(text, length, file, &before_error, &error);
-    add_documents(&reading, documents ? documents : before_error);
-    if (!documents) {
-        g_autofree char *reason = looks_like_template(text, length)
-                                      ? g_strdup_printf("a template, not YAML: %s", error->message)
-                                      : g_strdup_printf("not YAML: %s", error->message);
-        manifest_skip(set, file, reason);
-    }
-    g_clear_pointer(&documents, g_ptr_array_unref);
-    g_clear_pointer(&before_error, g_ptr_array_unref);
+    if (yaml_each(text, length, file, 0, add_document, &reading, &error))
+        return;
+    g_autofree char *reason = looks_like_template(text, length)
+                                  ? g_strdup_printf("a template, not YAML: %s", error->message)
+                                  : g_strdup_printf("not YAML: %s", error->message);
+    manifest_skip(set, file, reason);
 }

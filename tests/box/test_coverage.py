@@ -141,13 +141,3 @@ def test_hostile_names_stay_text(tree):
     text = coverage(tree).stdout
     assert "\x1b" not in text and "\n::error" not in text
     assert "x�::error::pwned `\\|` �[31m ``" in coverage(tree, "--format", "markdown").stdout
-
-
-def test_bombs_end_with_a_reason(tree):
-    bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{n}: &a{n} [{','.join(['*a%d' % (n - 1)] * 10)}]\n" for n in range(1, 12))
-    (tree / "deploy/bomb.yaml").write_text(bomb)
-    (tree / "deploy/large.yaml").write_text("x: " + "y" * (9 * 1024 * 1024))
-    (tree / "deploy/deep.yaml").write_text("[" * 100000)
-    answer = json.loads(coverage(tree, "--json").stdout)
-    assert {s["file"] for s in answer["skipped"]} >= {"deploy/bomb.yaml", "deploy/large.yaml", "deploy/deep.yaml"}
-    assert answer["summary"]["workloads"] == 6

@@ -162,19 +162,30 @@ static void test_places(void **state)
     assert_string_equal(error->message, "f:12:1: the key 'a' is there twice");
 }
 
+static bool keep(void *arg, struct yaml_document *document)
+{
+    g_ptr_array_add(arg, document);
+    return true;
+}
+
+static GPtrArray *documents_of(const char *text, GError **error)
+{
+    GPtrArray *documents = g_ptr_array_new_with_free_func((GDestroyNotify)yaml_document_free);
+    bool whole = yaml_each(text, strlen(text), "f", 0, keep, documents, error);
+    assert_int_equal(whole, *error == NULL);
+    return documents;
+}
+
 static void test_documents(void **state)
 {
     (void)state;
-    const char *text = "a: 1\n---\n# none\n---\n- 2\n...\n";
-    g_autoptr(GPtrArray) all = yaml_parse_all(text, strlen(text), "f", NULL, NULL);
+    g_autoptr(GError) none = NULL, error = NULL;
+    g_autoptr(GPtrArray) all = documents_of("a: 1\n---\n# none\n---\n- 2\n...\n", &none);
     assert_int_equal(all->len, 3);
     assert_int_equal(yaml_root(g_ptr_array_index(all, 1))->kind, YAML_NULL);
     assert_int_equal(yaml_root(g_ptr_array_index(all, 2))->line, 5);
 
-    const char *broken = "a: 1\n---\nb: 2\n---\nc: [\n";
-    g_autoptr(GPtrArray) before = NULL;
-    g_autoptr(GError) error = NULL;
-    assert_null(yaml_parse_all(broken, strlen(broken), "f", &before, &error));
+    g_autoptr(GPtrArray) before = documents_of("a: 1\n---\nb: 2\n---\nc: [\n", &error);
     assert_int_equal(before->len, 2);
     assert_non_null(error);
 }
@@ -221,6 +232,11 @@ static void test_bombs(void **state)
         {"deep maps", repeat("{a: ", "", "}", 100000), "f:1:"},
         {"deep lists, never closed", repeat("- ", "x", "", 100000), "f:1:"},
         {"many values", repeat("- x\n", "", "", LIMIT_YAML_NODES + 1), "more than 200000 values"},
+        {"a line that the parser would keep whole", repeat("x,", "", "]", LIMIT_YAML_LINE_WEIGHT),
+         "f:1:1: too many values in"},
+        {"brackets over many lines", repeat("[\n", "", "", LIMIT_YAML_OPEN_BRACKETS + 1),
+         "f:100001:1: too many brackets"},
+        {"tag handles", repeat("%TAG !x! y\n", "", "", LIMIT_YAML_TAG_LINES + 1), "f:101:1: too many %TAG lines"},
         {"large", repeat("aaaaaaaa", "", "", LIMIT_YAML_BYTES / 8 + 1), "larger than"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -228,6 +244,27 @@ static void test_bombs(void **state)
         g_autoptr(yaml_document) document = yaml_parse(rows[i].text, strlen(rows[i].text), "f", 0, &error);
         if (document != NULL || strstr(error->message, rows[i].part) == NULL)
             row_failed(rows[i].why, "%s", error != NULL ? error->message : "parsed");
+        g_free(rows[i].text);
+    }
+}
+
+/* What the guard must let through. */
+static void test_large_but_good(void **state)
+{
+    (void)state;
+    struct {
+        const char *why;
+        char *text;
+    } rows[] = {
+        {"brackets that are closed", repeat("- []\n", "", "", LIMIT_YAML_NODES - 1)},
+        {"a text of base64 in one line", repeat("aGlrZXNoaQ+/", "", "", LIMIT_YAML_BYTES / 12)},
+        {"a closing bracket below its key", g_strdup("a:\n  b: [\n    c\n  ]\n  d: {\n    e: f\n  }\n")},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(yaml_document) document = yaml_parse(rows[i].text, strlen(rows[i].text), "f", 0, &error);
+        if (document == NULL)
+            row_failed(rows[i].why, "%s", error->message);
         g_free(rows[i].text);
     }
 }
@@ -247,8 +284,9 @@ static void test_merge_bomb(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),    cmocka_unit_test(test_errors), cmocka_unit_test(test_places),
-        cmocka_unit_test(test_documents), cmocka_unit_test(test_bombs),  cmocka_unit_test(test_merge_bomb),
+        cmocka_unit_test(test_values),     cmocka_unit_test(test_errors), cmocka_unit_test(test_places),
+        cmocka_unit_test(test_documents),  cmocka_unit_test(test_bombs),  cmocka_unit_test(test_large_but_good),
+        cmocka_unit_test(test_merge_bomb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
