@@ -164,7 +164,7 @@ def crash(options, folder):
         client.join()
     accepted = {event_id for client in clients for event_id in client.accepted}
     with sqlite3.connect(f"{serve.data}/hikeshi.db") as db:
-        stored = {key.rsplit(":", 1)[-1] for key, in db.execute("SELECT dedup_key FROM deliveries")}
+        stored = {json.loads(body)["event"]["id"] for body, in db.execute("SELECT body FROM deliveries")}
     return len(accepted), sorted(accepted - stored)
 
 

@@ -20,7 +20,7 @@
 #define MAX_FETCHING   100
 #define PULL_COUNT     16
 #define PULL_BYTES     (8 * 1024 * 1024)
-#define FETCH_MS       5000  /* then match without */
+#define FETCH_MS       5000  /* all pages of one incident; then match without the rest */
 #define FETCH_PAUSE_MS 10000 /* after a failed fetch the next deliveries do not wait for one */
 #define RETRY_MS       30000 /* until the one more try */
 #define TROUBLE_MS     5000  /* until the next look after the database failed */
@@ -48,7 +48,8 @@ struct delivery_queue {
 
 struct work {
     struct delivery_queue *queue;
-    bool again; /* not fresh: the cursor does not follow it */
+    bool again;             /* not fresh: the cursor does not follow it */
+    int64_t fetch_until_ms; /* loop time; 0 = nothing was asked yet */
     struct http_call *call;
     struct delivery_job job;
 };
@@ -246,6 +247,8 @@ static void fetch_failed(struct work *work, const char *why)
              json_get_string(work->job.reading.update, "key", NULL), "error", why, NULL);
 }
 
+static bool work_fetch(struct work *work);
+
 static void on_fetched(void *arg, const struct http_response *response, const GError *error)
 {
     struct work *work = arg;
@@ -256,6 +259,8 @@ static void on_fetched(void *arg, const struct http_response *response, const GE
         response && response->status == 200 ? json_parse(response->body, response->body_length, "answer", NULL) : NULL;
     if (answer && source->kind->enrich_merge(source, work->job.reading.update, answer)) {
         g_hash_table_remove(work->queue->paused, source->name);
+        if (work_fetch(work)) /* the next page */
+            return;
     } else {
         g_autofree char *status = response ? g_strdup_printf("the API answered %d", response->status) : NULL;
         fetch_failed(work, response && response->status == 200 ? "the API's answer makes no sense"
@@ -276,7 +281,14 @@ static bool work_fetch(struct work *work)
         !source->kind->enrich_request(source, work->job.reading.update, &url, &headers))
         return false;
     const int64_t *until = g_hash_table_lookup(work->queue->paused, source->name);
-    if (until && *until > (int64_t)loop_now_ms(jobs->loop) && work->job.tries == 0) {
+    int64_t now_ms = (int64_t)loop_now_ms(jobs->loop);
+    if (work->fetch_until_ms == 0)
+        work->fetch_until_ms = now_ms + FETCH_MS;
+    if (now_ms >= work->fetch_until_ms) {
+        fetch_failed(work, "the API has too many pages for the time there is");
+        return false;
+    }
+    if (until && *until > now_ms && work->job.tries == 0) {
         work->job.lacking = g_strdup("the API failed a moment ago");
         return false;
     }
@@ -287,7 +299,7 @@ static bool work_fetch(struct work *work)
     const struct http_request request = {.method = "GET",
                                          .url = url,
                                          .headers = (const char *const *)headers,
-                                         .timeout_ms = FETCH_MS,
+                                         .timeout_ms = work->fetch_until_ms - now_ms,
                                          .max_body = FETCH_BODY};
     work->call = http_client_send(jobs->http, &request, on_fetched, work);
     work->queue->fetching++;

@@ -67,8 +67,9 @@ struct source_kind {
     /* Any thread. An error makes the delivery a dead letter with that reason. */
     bool (*normalise)(const struct source *source, const json_t *body, int64_t received_ms, struct source_reading *ret,
                       GError **error);
-    /* Optional: more to fetch before matching (PagerDuty's alerts): url and headers of one GET, both g_free/g_strfreev;
-     * false = nothing to fetch for this update. Then the answer is merged. False: it made no sense. */
+    /* Optional: more to fetch before matching (PagerDuty's alerts): url and headers of one GET, both g_free/g_strfreev.
+     * Its answer is merged (false: it made no sense); then it is asked for the next one, until false = nothing is left
+     * to fetch for this update. Where it stands is kept in the update. */
     bool (*enrich_request)(const struct source *source, const json_t *update, char **ret_url, char ***ret_headers);
     bool (*enrich_merge)(const struct source *source, json_t *update, const json_t *answer);
 };

@@ -112,15 +112,12 @@ static bool authenticate(const struct source *source, const struct source_reques
     return match;
 }
 
-/* The header is the same on every redelivery; without one, a redelivery has the same bytes. The event's own id, which
- * is inside what is signed, is compared when the delivery is worked on. */
+/* The bytes that are signed. X-Webhook-Id is not: whoever recorded a delivery could have it stored again under any id.
+ * A redelivery with other bytes is stored, and recognised by its event's id when it is worked on. */
 static char *dedup_key(const struct source *source, const struct source_request *request, const json_t *body)
 {
     (void)source;
     (void)body;
-    const char *id = request->header(request->arg, "x-webhook-id");
-    if (id && *id && strlen(id) <= 128)
-        return g_strconcat("id:", id, NULL);
     g_autofree char *hash = crypto_sha256_hex(request->body, request->body_length);
     return g_strconcat("body:", hash, NULL);
 }
@@ -229,7 +226,7 @@ static json_t *read_event(const json_t *envelope, const struct event *event, int
     json_object_set_new(update, "at", json_integer(occurred_ms));
     json_object_set_new(update, "reopens", json_boolean(event->reopens));
     json_object_set_new(update, "starts", json_string(event->starts ? "always" : "never"));
-    json_object_set_new(update, "fetch", json_boolean(event->fetch));
+    json_object_set_new(update, "fetch_from", event->fetch ? json_integer(0) : json_null());
     json_object_set_new(update, "same_incident", json_true());
     json_object_set_new(update, "alerts_complete", json_false());
     json_object_set_new(update, "actor", fields_line(json_path_string(envelope, "agent.summary")));
@@ -285,18 +282,21 @@ static bool normalise(const struct source *source, const json_t *body, int64_t r
     return true;
 }
 
-/* --- alerts over REST --- */
+/* --- alerts over REST: pages of `limit` from `offset`, as long as the answer says `more` --- */
+
+#define PAGE 100 /* the most that PagerDuty gives */
 
 static bool enrich_request(const struct source *source, const json_t *update, char **ret_url, char ***ret_headers)
 {
     const struct settings *settings = source->settings;
     const char *key = json_get_string(update, "key", NULL);
-    if (!settings->api_token || !key || !json_get_bool(update, "fetch", false) ||
-        g_strcmp0(json_get_string(update, "status", NULL), "resolved") == 0)
+    json_int_t from = json_get_integer(update, "fetch_from", -1);
+    if (!settings->api_token || !key || from < 0 || g_strcmp0(json_get_string(update, "status", NULL), "resolved") == 0)
         return false;
     g_autofree char *escaped = g_uri_escape_string(key, NULL, FALSE);
     g_autofree char *authorization = g_strconcat("Authorization: Token token=", settings->api_token[0], NULL);
-    *ret_url = g_strdup_printf("%s/incidents/%s/alerts?limit=100", settings->api, escaped);
+    *ret_url = g_strdup_printf("%s/incidents/%s/alerts?limit=%d&offset=%" JSON_INTEGER_FORMAT, settings->api, escaped,
+                               PAGE, from);
     *ret_headers = g_new0(char *, 4);
     (*ret_headers)[0] = g_steal_pointer(&authorization);
     (*ret_headers)[1] = g_strdup("Accept: application/vnd.pagerduty+json;version=2");
@@ -307,11 +307,19 @@ static bool enrich_request(const struct source *source, const json_t *update, ch
 static bool enrich_merge(const struct source *source, json_t *update, const json_t *answer)
 {
     (void)source;
-    json_t *alerts = pagerduty_alerts(answer);
-    if (!alerts)
+    json_int_t from = json_get_integer(update, "fetch_from", 0), limit = json_get_integer(answer, "limit", PAGE);
+    if (from == 0)
+        json_object_set_new(update, "alerts", json_array());
+    json_t *alerts = json_object_get(update, "alerts");
+    if (!pagerduty_alerts_add(alerts, answer))
         return false;
-    json_object_set_new(update, "alerts", alerts);
-    json_object_set_new(update, "alerts_complete", json_boolean(!json_get_bool(answer, "more", false)));
+    bool more = json_get_bool(answer, "more", false);
+    /* A page without alerts that promises more is no reason to ask for ever. */
+    bool go_on = more && json_array_size(json_object_get(answer, "alerts")) > 0 &&
+                 json_array_size(alerts) < LIMIT_ALERTS_PER_INCIDENT;
+    from += limit > 0 && limit < PAGE ? limit : PAGE;
+    json_object_set_new(update, "fetch_from", go_on ? json_integer(from) : json_null());
+    json_object_set_new(update, "alerts_complete", json_boolean(!more));
     return true;
 }
 

@@ -157,15 +157,14 @@ static void read_alert(json_t *alerts, const json_t *alert)
         json_array_append_new(alerts, plain_alert(alert, details, id, status, starts_at));
 }
 
-json_t *pagerduty_alerts(const json_t *answer)
+bool pagerduty_alerts_add(json_t *alerts, const json_t *answer)
 {
     const json_t *list = json_object_get(answer, "alerts");
     if (!json_is_array(list))
-        return NULL;
-    json_t *alerts = json_array();
+        return false;
     size_t i;
     json_t *alert;
     json_array_foreach ((json_t *)list, i, alert)
         read_alert(alerts, alert);
-    return alerts;
+    return true;
 }

@@ -3,9 +3,11 @@
 #define JOBS_SOURCES_PAGERDUTY_ALERTS_H
 
 #include "core/json.h"
+#include <stdbool.h>
 
-/* The answer's alerts in the shape of source.h, or NULL when it is not such an answer. New reference. */
-json_t *pagerduty_alerts(const json_t *answer);
+/* Appends the answer's alerts in the shape of source.h, up to LIMIT_ALERTS_PER_INCIDENT in all. False when it is not
+ * such an answer. */
+bool pagerduty_alerts_add(json_t *alerts, const json_t *answer);
 /* The alerts in the text that Alertmanager's PagerDuty integration writes ("Labels:\n - alertname = X\n…"), appended.
  */
 void pagerduty_alerts_from_text(json_t *alerts, const char *text, const char *id, const char *status,

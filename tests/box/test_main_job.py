@@ -81,11 +81,14 @@ def test_redelivery_and_acknowledgement_start_nothing(site):
         "match: {alert: NodeDiskFull}", 'match: {source: pd}').replace("for_each: alert", "for_each: incident").replace(
         ", from: incident.labels.host", ", default: db-1").replace("required: true", "required: false")})
     assert server.pagerduty("pd", PD_SECRET, event_id="E1")[0] == 202
-    assert server.pagerduty("pd", PD_SECRET, event_id="E1")[0] == 202
+    assert server.redeliver()[0] == 202
+    assert server.redeliver(**{"X-Webhook-Id": "another"})[0] == 202, "what is not signed makes nothing new"
     assert server.pagerduty("pd", PD_SECRET, event_id="E2", event_type="incident.acknowledged")[0] == 202
     server.wait_runs(1)
     wait_for(lambda: all(d["state"] != "received" for d in server.items("/deliveries")), "all deliveries to be processed")
     assert len(server.items("/deliveries")) == 2
+    assert server.pagerduty("pd", PD_SECRET, event_id="E1")[0] == 202, "other bytes, the same event"
+    wait_for(lambda: all(d["state"] != "received" for d in server.items("/deliveries")), "all deliveries to be processed")
     assert len(server.items("/runs")) == 1
     assert server.items("/incidents")[0]["status"] == "acknowledged"
 

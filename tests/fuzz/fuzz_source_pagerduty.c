@@ -42,7 +42,8 @@ static void body(const struct source *source, const char *text, size_t length)
 static void alerts(const char *text, size_t length)
 {
     g_autoptr(json_t) value = json_parse(text, length, "answer", NULL);
-    g_autoptr(json_t) list = value ? pagerduty_alerts(value) : NULL;
+    g_autoptr(json_t) list = json_array();
+    pagerduty_alerts_add(list, value);
     size_t i;
     json_t *alert;
     json_array_foreach (list, i, alert)

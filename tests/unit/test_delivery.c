@@ -20,13 +20,35 @@ struct site {
     struct server *api; /* answers for PagerDuty's REST API */
     char *api_url, *api_answer;
     int api_status, api_requests;
+    int api_alerts, api_page; /* so many alerts in pages instead of api_answer; the most on one */
+    int api_fails_at;         /* the request that is answered 500; 0 = none */
 };
+
+static void answer_page(struct site *site, struct server_request *request)
+{
+    int offset = atoi(server_query(request, "offset")), asked = atoi(server_query(request, "limit"));
+    int limit = MIN(asked, site->api_page), end = MIN(offset + limit, site->api_alerts);
+    g_autoptr(json_t) alerts = json_array();
+    for (int i = offset; i < end; i++) {
+        g_autofree char *id = g_strdup_printf("PA%d", i), *host = g_strdup_printf("db-%d:9100", i);
+        json_array_append_new(alerts, json_pack("{s:s, s:s, s:s, s:{s:{s:s, s:s}}}", "id", id, "status", "triggered",
+                                                "created_at", "2027-01-15T07:58:00Z", "body", "details", "alertname",
+                                                "Disk", "instance", host));
+    }
+    g_autoptr(json_t) answer = json_pack("{s:O, s:i, s:i, s:b, s:n}", "alerts", alerts, "limit", limit, "offset",
+                                         offset, "more", end < site->api_alerts, "total");
+    server_answer_json(request, 200, answer);
+}
 
 static void on_api(void *arg, struct server_request *request)
 {
     struct site *site = arg;
-    site->api_requests++;
-    server_answer(request, site->api_status, "application/json", NULL, site->api_answer, strlen(site->api_answer));
+    if (++site->api_requests == site->api_fails_at)
+        server_answer(request, 500, NULL, NULL, "", 0);
+    else if (site->api_alerts)
+        answer_page(site, request);
+    else
+        server_answer(request, site->api_status, "application/json", NULL, site->api_answer, strlen(site->api_answer));
 }
 
 static void open_services(struct site *site)
@@ -376,9 +398,14 @@ static void the_same_event_under_another_header_is_worked_on_once(void **state)
     settle(site);
     assert_int_equal(pagerduty_raw(site, "pd", "W2", body), 202);
     assert_int_equal(pagerduty_raw(site, "pd", NULL, body), 202);
+    assert_int_equal(count(site, delivery_list), 1); /* nobody can fill the disk with a recorded body */
+    g_autofree char *spaced = g_strconcat(body, " ", NULL);
+    assert_int_equal(pagerduty_raw(site, "pd", "W1", spaced), 202); /* a redelivery need not have the same bytes */
     settle(site);
-    assert_note(site, "2", "processed", "the same event as delivery 1");
-    assert_note(site, "3", "processed", "the same event as delivery 1");
+    g_autoptr(json_t) deliveries = items(site, delivery_list); /* newest first */
+    assert_int_equal(json_array_size(deliveries), 2);
+    assert_note(site, json_get_string(json_array_get(deliveries, 0), "id", ""), "processed",
+                "the same event as delivery 1");
     g_autoptr(json_t) incident = incident_at(site, 0);
     assert_int_equal(json_array_size(json_object_get(incident, "runs")), 1);
 }
@@ -767,6 +794,66 @@ static void without_the_api_it_matches_without_and_tries_once_more(void **state)
     assert_string_equal(json_get_string(explained, "state", ""), "processed");
 }
 
+static void alerts_come_in_pages(void **state)
+{
+    static const struct {
+        int alerts, page, requests;
+        size_t known;
+        const char *why;
+    } rows[] = {
+        {100, 100, 1, 100, "one full page"},
+        {250, 100, 3, 250, "the last page is not full"},
+        {90, 40, 3, 90, "the API gives smaller pages than were asked for"},
+        {2300, 100, 20, 2000, "no more than an incident may have"},
+    };
+    struct site *site = *state;
+    serve_each(site);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        site->api_alerts = rows[i].alerts;
+        site->api_page = rows[i].page;
+        site->api_requests = 0;
+        g_autofree char *body =
+            g_strdup_printf("{\"event\":{\"id\":\"E%zu\",\"event_type\":\"incident.triggered\",\"occurred_at\":\"2027-"
+                            "01-15T07:59:00Z\","
+                            "\"data\":{\"type\":\"incident\",\"id\":\"P%zu\",\"status\":\"triggered\"}}}",
+                            i, i);
+        assert_int_equal(pagerduty_raw(site, "fetch", NULL, body), 202);
+        settle(site);
+        g_autoptr(json_t) incident = incident_at(site, 0);
+        size_t known = json_array_size(json_object_get(incident, "alerts"));
+        if (site->api_requests != rows[i].requests || known != rows[i].known)
+            fail_msg("%s: %d requests, %zu alerts", rows[i].why, site->api_requests, known);
+        assert_int_equal(json_array_size(json_object_get(incident, "runs")), rows[i].known);
+    }
+}
+
+/* What was read before a page failed starts its runs; the rest follows with the second try. */
+static void a_page_that_fails_is_read_again(void **state)
+{
+    struct site *site = *state;
+    serve_each(site);
+    delivery_queue_set_times(site->engine->jobs.deliveries->queue, 1000, 10);
+    site->api_alerts = 150;
+    site->api_page = 100;
+    site->api_fails_at = 2;
+    pagerduty(site, "fetch", "E1", "triggered", "triggered", 0);
+    settle(site);
+    assert_note(site, "1", "received", "the API answered 500");
+    g_autoptr(json_t) so_far = incident_at(site, 0);
+    assert_int_equal(json_array_size(json_object_get(so_far, "runs")), 100);
+    clock_set_fake(NOW_MS + 2000);
+    delivery_queue_kick_due(site->engine->jobs.deliveries->queue);
+    for (;;) {
+        g_autoptr(json_t) explained = explain(site, "1");
+        if (strcmp(json_get_string(explained, "state", ""), "processed") == 0)
+            break;
+        loop_step(site->engine->jobs.loop);
+    }
+    g_autoptr(json_t) incident = incident_at(site, 0);
+    assert_int_equal(json_array_size(json_object_get(incident, "runs")), 150);
+    assert_int_equal(json_array_size(json_object_get(incident, "alerts")), 150);
+}
+
 /* More deliveries wait for another try than are read at a time. */
 static void many_second_tries_all_come(void **state)
 {
@@ -870,6 +957,8 @@ int main(void)
         TEST(a_delivery_that_always_fails_stops_no_other),
         TEST(alerts_are_fetched_before_matching),
         TEST(without_the_api_it_matches_without_and_tries_once_more),
+        TEST(alerts_come_in_pages),
+        TEST(a_page_that_fails_is_read_again),
         TEST(many_second_tries_all_come),
         TEST(sources_are_listed),
         TEST(lists_have_pages),

@@ -11,6 +11,7 @@ import sys
 import threading
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl
 
 ACCEPT = "application/vnd.pagerduty+json;version=2"
 MAX_NOTES = 2000
@@ -128,14 +129,16 @@ class FakePagerDuty:
             raise Refused(400, "note.content is too long")
         return note["content"]
 
-    def _answer(self, method, path, body):
+    def _answer(self, method, path, query, body):
         found = re.fullmatch(r"/incidents/([A-Z0-9]+)/(alerts|notes)(?:/([A-Za-z0-9]+))?", path)
         incident = self.incidents.get(found.group(1)) if found else None
         if not incident:
             raise Refused(404, "Not Found", 2100)
         kind, note_id = found.group(2), found.group(3)
         if kind == "alerts" and method == "GET":
-            return {"alerts": incident["alerts"], "limit": 100, "offset": 0, "more": False, "total": None}
+            limit, offset = min(int(query.get("limit", 25)), 100), int(query.get("offset", 0))
+            return {"alerts": incident["alerts"][offset:offset + limit], "limit": limit, "offset": offset,
+                    "more": len(incident["alerts"]) > offset + limit, "total": None}
         if kind == "notes" and method == "GET" and not note_id:
             return {"notes": incident["notes"]}
         if kind == "notes" and method == "POST" and not note_id:
@@ -171,7 +174,7 @@ class FakePagerDuty:
                     answer = {"error": {"message": "asked to fail", "code": 2020 if status == 429 else 2000}}
                 else:
                     self._check(method, headers, body)
-                    status, answer = 200, self._answer(method, path, body)
+                    status, answer = 200, self._answer(method, path, dict(parse_qsl(query)), body)
             except Refused as refused:
                 status, answer = refused.status, {"error": {"message": str(refused), "code": refused.code}}
             record = {"method": method, "path": path, "query": query, "headers": dict(headers), "body": body, "status": status}

@@ -114,9 +114,14 @@ class Server:
                      "service": {"id": "PSVC001", "summary": "db", "type": "service_reference"}, "assignees": [],
                      "escalation_policy": {"id": "PESC001", "summary": "Default"}, "teams": [], "priority": None,
                      "urgency": "high", "conference_bridge": None, "resolve_reason": None, **data}}}).encode()
-        return self.request("POST", f"/hooks/{source}", body, token=None, headers={
+        self.sent = {"path": f"/hooks/{source}", "body": body, "headers": {
             "Content-Type": "application/json", "X-Webhook-Id": event_id,
-            "X-PagerDuty-Signature": "v1=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()})
+            "X-PagerDuty-Signature": "v1=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}}
+        return self.redeliver()
+
+    def redeliver(self, **headers):
+        """The last PagerDuty webhook again, byte for byte; headers: what differs."""
+        return self.request("POST", self.sent["path"], self.sent["body"], token=None, headers={**self.sent["headers"], **headers})
 
     def cli(self, *args, check=True, env=None):
         """Runs `hikeshi ARGS` against this server; returns the finished process (text)."""
