@@ -529,6 +529,37 @@ static void test_concurrency_queue(void **state)
     assert_string_equal(json_get_string(next, "run", ""), second);
 }
 
+static const char succeeded[] = "[{\"seq\":1,\"kind\":\"run_end\",\"state\":\"succeeded\"}]";
+
+/* An unknown run has ended: the next one of its guard may run. When people then say that it goes on, it waits for that
+ * one, and comes before those that have not begun. */
+static void test_concurrency_after_unknown(void **state)
+{
+    struct engine *engine = *state;
+    limited(engine, "disk", "limits: {concurrency: 1}\n");
+    g_autofree char *lost = unknown_run(engine);
+    run_queue_set_times(engine->jobs.runs->queue, 10, 5000, 30000);
+    g_autofree char *second = start_with(engine, "disk", "db-1", NULL);
+    g_autoptr(json_t) job = take_job(engine);
+    assert_string_equal(json_get_string(job, "run", ""), second);
+    g_autofree char *third = start_with(engine, "disk", "db-1", NULL);
+    json_decref(call_ok(engine, run_resolve, resolve(lost, "clean", "rerun")));
+    assert_run(engine, lost, "queued", "");
+    assert_null(poll_job(engine)); /* the place is taken */
+    json_decref(send_events(engine, job, succeeded));
+    g_autoptr(json_t) again = take_job(engine);
+    assert_string_equal(json_get_string(again, "run", ""), lost);
+    assert_null(poll_job(engine));
+    /* a run that is parked and comes back has kept its place */
+    json_decref(send_events(engine, again, "[{\"seq\":1,\"kind\":\"delay\",\"step\":\"look\",\"until\":1}]"));
+    await_run(engine, lost, "queued");
+    g_autoptr(json_t) last = take_job(engine);
+    assert_string_equal(json_get_string(last, "run", ""), lost);
+    json_decref(send_events(engine, last, succeeded));
+    g_autoptr(json_t) rest = take_job(engine);
+    assert_string_equal(json_get_string(rest, "run", ""), third);
+}
+
 static void test_cooldown(void **state)
 {
     struct engine *engine = *state;
@@ -629,6 +660,7 @@ int main(void)
         engine_test(test_concurrency_drop),
         engine_test(test_cooldown),
         engine_test(test_concurrency_queue),
+        engine_test(test_concurrency_after_unknown),
         engine_test(test_max_runs),
         engine_test(test_breaker),
         engine_test(test_feed),
