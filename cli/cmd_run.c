@@ -1,106 +1,18 @@
 /* hikeshi run: one runbook file, here and now, without a server: the way to write a runbook. */
 #include "cli/commands.h"
+#include "cli/local_job.h"
+#include "cli/place.h"
 #include "cli/print.h"
 #include "cli/run_local.h"
 #include "cli/run_plan.h"
-#include "cli/terminal.h"
-#include "core/clock.h"
 #include "core/config.h"
 #include "core/crypto.h"
 #include "core/errors.h"
 #include "jobs/catalog.h"
-#include "jobs/job.h"
 #include "runner/settings.h"
 #include <stdio.h>
 
 #define EVENT_FILE_BYTES (4 * 1024 * 1024)
-
-/* --- the file and its repository ------------------------------------------------------------------------------------
- */
-
-struct place {
-    char *root;   /* of the repository: the nearest folder above with .git or hikeshi/, else the file's own */
-    char *folder; /* of the file, relative to root; "." */
-    char *path;   /* the file, relative to root */
-};
-
-static void place_clear(struct place *place)
-{
-    g_free(place->root);
-    g_free(place->folder);
-    g_free(place->path);
-}
-
-static bool is_root(const char *folder)
-{
-    g_autofree char *git = g_build_filename(folder, ".git", NULL), *own = g_build_filename(folder, "hikeshi", NULL);
-    return g_file_test(git, G_FILE_TEST_EXISTS) || g_file_test(own, G_FILE_TEST_IS_DIR);
-}
-
-static bool place_find(const char *file, struct place *ret, GError **error)
-{
-    g_autofree char *full = g_canonicalize_filename(file, NULL), *own = g_path_get_dirname(full);
-    if (!g_file_test(full, G_FILE_TEST_IS_REGULAR)) {
-        errors_set(error, ERROR_USAGE, "there is no file '%s'", file);
-        return false;
-    }
-    g_autofree char *root = g_strdup(own);
-    while (!is_root(root) && strcmp(root, "/") != 0) {
-        char *up = g_path_get_dirname(root);
-        g_free(root);
-        root = up;
-    }
-    if (!is_root(root)) {
-        g_free(root);
-        root = g_strdup(own);
-    }
-    size_t skip = strlen(root) + (strcmp(root, "/") != 0);
-    ret->path = g_strdup(full + skip);
-    ret->folder = g_path_get_dirname(ret->path);
-    ret->root = g_steal_pointer(&root);
-    return true;
-}
-
-/* What is wrong with the file; warnings too. Returns how many are errors. */
-static size_t print_findings(const struct catalog_set *set, const char *path)
-{
-    size_t errors = 0;
-    for (size_t i = 0; i < finding_count(set->findings); i++) {
-        const struct finding *finding = finding_at(set->findings, i);
-        bool shared = g_str_has_suffix(finding->file, ".yaml");
-        if (g_strcmp0(finding->file, path) != 0 && !shared)
-            continue;
-        g_autofree char *text = finding_to_text(finding), *line = terminal_clean_line(text);
-        fprintf(stderr, "%s\n", line);
-        errors += finding->level == FINDING_ERROR;
-    }
-    return errors;
-}
-
-static const struct runbook *find_runbook(const struct catalog_set *set, const char *path)
-{
-    for (guint i = 0; i < set->runbooks->len; i++) {
-        const struct runbook *runbook = set->runbooks->pdata[i];
-        if (strcmp(runbook->path, path) == 0)
-            return runbook;
-    }
-    return NULL;
-}
-
-static const struct runbook *load_runbook(const struct place *place, struct catalog_set **ret_set, GError **error)
-{
-    *ret_set = catalog_read_folder(place->root, place->folder, error);
-    if (*ret_set == NULL)
-        return NULL;
-    const struct runbook *runbook = find_runbook(*ret_set, place->path);
-    if (print_findings(*ret_set, place->path) > 0)
-        errors_set(error, ERROR_PARSE, "'%s' was not run", place->path);
-    else if (runbook == NULL || runbook->document)
-        errors_set(error, ERROR_INVALID, "'%s' has no steps: it is a document", place->path);
-    else
-        return runbook;
-    return NULL;
-}
 
 /* --- the job --------------------------------------------------------------------------------------------------------
  */
@@ -138,19 +50,18 @@ static json_t *make_job(const struct cli_call *call, const struct runbook *runbo
 {
     g_autoptr(json_t) given = cli_params(call, error);
     g_autoptr(json_t) context = given ? read_context(call, error) : NULL;
-    g_autoptr(json_t) params =
-        context ? runbook_bind_params(runbook, given, context, set->inventory, NULL, error) : NULL;
-    if (params == NULL)
+    if (context == NULL)
         return NULL;
     g_autofree char *id = crypto_id("run");
-    g_autoptr(json_t) run =
-        json_pack("{s:s, s:i, s:i, s:O, s:O, s:O, s:{}, s:{s:s, s:n}, s:{s:s, s:s}, s:{}}", "id", id, "attempt", 1,
-                  "elapsed_ms", 0, "params", params, "incident", json_object_get(context, "incident"), "alert",
-                  json_object_get(context, "alert"), "data", "trigger", "kind", "manual", "id", "requested_by", "kind",
-                  "user", "name", g_get_user_name(), "steps");
-    /* trust is the server's; whoever sits here has these keys anyway. */
-    const struct job_rules rules = {.secrets = config_tree(config, "secrets")};
-    return job_build(runbook, set, run, &rules, error);
+    const struct local_start start = {.runbook = runbook,
+                                      .set = set,
+                                      .params = given,
+                                      .alert = json_object_get(context, "alert"),
+                                      .incident = json_object_get(context, "incident"),
+                                      .id = id,
+                                      .by = g_get_user_name(),
+                                      .secrets = config_tree(config, "secrets")};
+    return local_job_new(&start, error);
 }
 
 /* --- the command ----------------------------------------------------------------------------------------------------
@@ -196,28 +107,45 @@ static int dry_run(const struct cli_call *call, const json_t *job)
     return run_plan_good(plan) ? 0 : 1;
 }
 
-static int execute(struct cli_call *call, const struct config *config, json_t *job)
+static int execute(struct cli_call *call, const struct config *config, json_t *job, struct test_record *record)
 {
     g_autoptr(GPtrArray) identities = g_ptr_array_new();
     const struct ssh_settings ssh = ssh_of_call(call, config, identities);
-    const struct run_local_options options = {
-        .job = job, .ssh = &ssh, .approve = cli_values(call, "approve"), .json = cli_wants_json(call)};
+    const struct run_local_options options = {.job = job,
+                                              .ssh = &ssh,
+                                              .approve = cli_values(call, "approve"),
+                                              .json = cli_wants_json(call),
+                                              .record = record};
     return run_local(&options);
+}
+
+static int run_job(struct cli_call *call, const struct place *place, const struct config *config,
+                   const struct runbook *runbook, json_t *job)
+{
+    g_autofree char *path = g_build_filename(place->root, place->path, NULL);
+    g_autoptr(json_t) given = cli_params(call, NULL); /* again: job_new() has looked at them */
+    struct test_record record = {
+        .path = cli_value(call, "record"), .runbook_path = path, .runbook_id = runbook->id, .given = given};
+    if (cli_given(call, "dry-run"))
+        return dry_run(call, job);
+    return execute(call, config, job, record.path != NULL ? &record : NULL);
 }
 
 static int run_file(struct cli_call *call, const struct place *place, const struct config *config)
 {
     g_autoptr(GError) error = NULL;
     struct catalog_set *set = NULL;
-    const struct runbook *runbook = load_runbook(place, &set, &error);
+    const struct runbook *runbook = place_load(place, &set, &error);
     g_autoptr(json_t) job = NULL;
-    if (runbook != NULL && approvals_exist(runbook, cli_values(call, "approve"), &error))
+    const char *record = cli_value(call, "record");
+    if (runbook != NULL && approvals_exist(runbook, cli_values(call, "approve"), &error) &&
+        (record == NULL || test_record_possible(record, &error)))
         job = make_job(call, runbook, set, config, &error);
     int status;
     if (job == NULL)
         status = cli_fail(call, &error);
     else
-        status = cli_given(call, "dry-run") ? dry_run(call, job) : execute(call, config, job);
+        status = run_job(call, place, config, runbook, job);
     if (set != NULL)
         catalog_set_unref(set);
     return status;
@@ -238,6 +166,7 @@ static int run(struct cli_call *call)
 static const struct cli_option options[] = {
     CLI_OPTION_PARAM,
     {.name = "dry-run", .help = "execute nothing: print the steps with their hosts and the params"},
+    {.name = "record", .value = "FILE.test.yaml", .help = "write what hosts answered as a case for `hikeshi test`"},
     {.name = "approve", .value = "STEP", .repeated = true, .help = "approve this step in advance"},
     {.name = "alert", .value = "FILE.json", .help = "the alert that the run is for: {\"name\",\"labels\",…}"},
     {.name = "incident", .value = "FILE.json", .help = "the incident that the run is for"},

@@ -18,6 +18,8 @@ const struct cli_command *const cli_commands[] = {
     &cmd_serve,
     &cmd_sources,
     &cmd_start,
+    &cmd_test,
+    &cmd_test_worker,
     &cmd_token,
     &cmd_version,
     NULL,

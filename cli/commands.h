@@ -19,6 +19,8 @@ extern const struct cli_command cmd_schedules;
 extern const struct cli_command cmd_serve;
 extern const struct cli_command cmd_sources;
 extern const struct cli_command cmd_start;
+extern const struct cli_command cmd_test;
+extern const struct cli_command cmd_test_worker;
 extern const struct cli_command cmd_token;
 extern const struct cli_command cmd_version;
 

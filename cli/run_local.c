@@ -10,6 +10,7 @@
 #include "core/errors.h"
 #include "core/loop.h"
 #include "runner/exec.h"
+#include "runner/tape.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +20,10 @@ struct local {
     const struct run_local_options *options;
     struct loop *loop;
     struct ssh_pool *ssh;
-    struct live *live; /* NULL with --json */
+    struct live *live;  /* NULL with --json */
+    struct tape *tape;  /* with --record */
+    struct world world; /* the tape's, or the pool's */
+    json_t *approvals;  /* for the tape */
     struct run_record *record;
     struct exec *exec; /* NULL between attempts */
     json_t *job;       /* of the attempt under way */
@@ -73,9 +77,20 @@ static bool approved_by_option(const struct local *local, const char *step)
     return false;
 }
 
+static void note_decision(struct local *local, bool approved)
+{
+    const json_t *event = run_record_waiting(local->record);
+    json_object_set_new(local->approvals, json_get_string(event, "step", ""),
+                        json_pack("{s:s, s:O, s:O}", "decision", approved ? "approve" : "deny", "hosts",
+                                  json_object_get(event, "hosts"), "shows", json_object_get(event, "shows")));
+}
+
 static void decide(struct local *local, bool approved)
 {
-    run_record_decide(local->record, approved, g_get_user_name());
+    note_decision(local, approved);
+    const struct run_decision decision = {
+        .result = approved ? "approved" : "denied", .by = g_get_user_name(), .via = "terminal"};
+    run_record_decide(local->record, &decision);
     go_on(local);
 }
 
@@ -193,8 +208,12 @@ static void start_attempt(struct local *local, json_t *job)
     g_autoptr(GError) error = NULL;
     json_decref(local->job);
     local->job = job;
-    const struct exec_options options = {
-        .loop = local->loop, .ssh = local->ssh, .job = job, .emit = on_event, .finished = on_finished, .arg = local};
+    const struct exec_options options = {.loop = local->loop,
+                                         .world = &local->world,
+                                         .job = job,
+                                         .emit = on_event,
+                                         .finished = on_finished,
+                                         .arg = local};
     local->exec = exec_new(&options, &error);
     if (local->exec == NULL) {
         fprintf(stderr, "hikeshi run: %s\n", error->message);
@@ -236,6 +255,13 @@ static void local_init(struct local *local, const struct run_local_options *opti
 {
     *local = (struct local){.options = options, .loop = loop_new()};
     local->ssh = ssh_pool_new(local->loop, options->ssh);
+    local->world = world_of_ssh(local->ssh);
+    local->approvals = json_object();
+    if (options->record) {
+        options->record->started_ms = clock_now_ms();
+        local->tape = tape_new(local->loop, &local->world);
+        local->world = tape_world(local->tape);
+    }
     local->record = run_record_new(options->job);
     local->turn = loop_timer_new(local->loop, on_turn, local);
     local->interrupt = loop_signal_new(local->loop, SIGINT, on_interrupt, local);
@@ -250,6 +276,8 @@ static void local_clear(struct local *local)
 {
     exec_free(local->exec);
     ssh_pool_free(local->ssh);
+    tape_free(local->tape);
+    json_decref(local->approvals);
     live_free(local->live);
     run_record_free(local->record);
     json_decref(local->job);
@@ -258,6 +286,24 @@ static void local_clear(struct local *local)
     loop_signal_free(local->interrupt);
     loop_signal_free(local->terminate);
     loop_free(local->loop);
+}
+
+/* Returns false, after saying why, when the case could not be written. */
+static bool write_record(const struct local *local)
+{
+    struct test_record record = *local->options->record;
+    g_autoptr(json_t) hosts = tape_hosts(local->tape);
+    g_autoptr(GError) error = NULL;
+    record.job = local->options->job;
+    record.run = run_record_run(local->record);
+    record.hosts = hosts;
+    record.approvals = local->approvals;
+    bool written = test_record_write(&record, &error);
+    if (written)
+        fprintf(talk(local), "recorded as a case in %s\n", record.path);
+    else
+        fprintf(stderr, "hikeshi run: the run was not recorded: %s\n", error->message);
+    return written;
 }
 
 int run_local(const struct run_local_options *options)
@@ -270,6 +316,8 @@ int run_local(const struct run_local_options *options)
     if (options->json)
         print_json(run_record_run(local.record));
     int status = local.status;
+    if (options->record && !write_record(&local) && status == 0)
+        status = 1;
     local_clear(&local);
     return status;
 }

@@ -3,14 +3,16 @@
 #ifndef CLI_RUN_LOCAL_H
 #define CLI_RUN_LOCAL_H
 
+#include "cli/test_record.h"
 #include "core/json.h"
 #include "runner/ssh/ssh.h"
 
 struct run_local_options {
     json_t *job; /* borrowed */
     const struct ssh_settings *ssh;
-    const GPtrArray *approve; /* ids of steps approved on the command line; may be NULL */
-    bool json;                /* print the run as one object at the end instead of live */
+    const GPtrArray *approve;   /* ids of steps approved on the command line; may be NULL */
+    bool json;                  /* print the run as one object at the end instead of live */
+    struct test_record *record; /* or NULL; path, runbook and params filled: the run is written there as a case */
 };
 
 /* Returns the exit status: 0 done, 1 failed, 4 denied, 5 waits for an approval that nobody is here to give, 6 unknown.

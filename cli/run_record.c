@@ -4,10 +4,10 @@
 #include <string.h>
 
 struct run_record {
-    json_t *job;     /* of the attempt under way */
-    json_t *run;     /* product shape */
-    json_t *waiting; /* the event that left, or NULL */
-    int64_t started_at;
+    json_t *job;        /* of the attempt under way */
+    json_t *run;        /* product shape */
+    json_t *waiting;    /* the event that left, or NULL */
+    int64_t attempt_at; /* when the attempt under way began */
 };
 
 static json_t *find_by(json_t *list, const char *key, const char *value)
@@ -79,7 +79,6 @@ struct run_record *run_record_new(const json_t *job)
     struct run_record *record = g_new0(struct run_record, 1);
     record->job = json_deep_copy(job);
     record->run = run_new(job);
-    record->started_at = clock_now_ms();
     return record;
 }
 
@@ -101,6 +100,7 @@ static void on_run_start(struct run_record *record, const json_t *event)
     if (!json_is_string(json_object_get(record->run, "started_at")))
         set_time(record->run, "started_at", event);
     json_set_string(record->run, "state", "running");
+    record->attempt_at = json_get_integer(event, "at", 0);
 }
 
 static void on_step_start(struct run_record *record, const json_t *event)
@@ -183,6 +183,9 @@ static void on_step_end(struct run_record *record, const json_t *event)
 
 static void on_leave(struct run_record *record, const json_t *event)
 {
+    json_int_t ran_ms = json_get_integer(event, "at", 0) - record->attempt_at;
+    json_object_set_new(record->job, "elapsed_ms",
+                        json_integer(json_get_integer(record->job, "elapsed_ms", 0) + ran_ms));
     json_set_string(record->run, "state", "waiting");
     json_set_string(step_in(record->run, event), "state", "waiting");
     json_set_string(step_in(record->job, event), "state", "waiting");
@@ -231,21 +234,22 @@ void run_record_waited(struct run_record *record)
     json_object_set_new(step_in(record->job, record->waiting), "waited", json_true());
 }
 
-void run_record_decide(struct run_record *record, bool approved, const char *by)
+void run_record_decide(struct run_record *record, const struct run_decision *decision)
 {
     json_t *next = step_in(record->job, record->waiting), *step = step_in(record->run, record->waiting);
     g_autofree char *at = clock_format(clock_now_ms());
-    if (!approved) {
+    if (strcmp(decision->result, "approved") != 0) {
         json_set_string(next, "state", "done");
-        json_set_string(next, "result", "denied");
+        json_set_string(next, "result", decision->result);
         json_set_string(step, "state", "done");
-        json_set_string(step, "result", "denied");
+        json_set_string(step, "result", decision->result);
         return;
     }
+    g_autoptr(json_t) inputs = decision->inputs ? json_incref(decision->inputs) : json_object();
     json_object_set_new(next, "approval",
-                        json_pack("{s:s, s:{}, s:O, s:[{s:s, s:s, s:s, s:s, s:n}]}", "state", "approved", "inputs",
-                                  "hosts", json_object_get(record->waiting, "hosts"), "decisions", "by", by, "via",
-                                  "terminal", "at", at, "verdict", "approve", "reason"));
+                        json_pack("{s:s, s:O, s:O, s:[{s:s, s:s, s:s, s:s, s:n}]}", "state", "approved", "inputs",
+                                  inputs, "hosts", json_object_get(record->waiting, "hosts"), "decisions", "by",
+                                  decision->by, "via", decision->via, "at", at, "verdict", "approve", "reason"));
 }
 
 json_t *run_record_next_job(struct run_record *record)

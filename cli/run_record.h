@@ -15,9 +15,14 @@ void run_record_event(struct run_record *record, const json_t *event);
 
 /* The last event of an attempt that says that the run waits: "approval" or "delay", borrowed; NULL: it has ended. */
 const json_t *run_record_waiting(const struct run_record *record);
-/* Goes on after waiting: the delay is over; or somebody approved or denied (by: who). */
+/* Goes on after waiting: the delay is over; or the request was decided. */
 void run_record_waited(struct run_record *record);
-void run_record_decide(struct run_record *record, bool approved, const char *by);
+struct run_decision {
+    const char *result; /* "approved", or how the step ends: "denied", "expired" */
+    const char *by, *via;
+    json_t *inputs; /* or NULL; borrowed */
+};
+void run_record_decide(struct run_record *record, const struct run_decision *decision);
 /* The job of the next attempt. New reference. */
 json_t *run_record_next_job(struct run_record *record);
 

@@ -21,6 +21,12 @@ int64_t clock_now_ms(void)
     return (int64_t)now.tv_sec * SECOND_MS + now.tv_nsec / 1000000;
 }
 
+int64_t clock_monotonic_ms(void)
+{
+    int64_t fake = __atomic_load_n(&fake_now_ms, __ATOMIC_RELAXED);
+    return fake >= 0 ? fake : g_get_monotonic_time() / 1000;
+}
+
 void clock_set_fake(int64_t now_ms)
 {
     __atomic_store_n(&fake_now_ms, now_ms, __ATOMIC_RELAXED);

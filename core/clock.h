@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-int64_t clock_now_ms(void); /* since 1970-01-01T00:00:00Z */
+int64_t clock_now_ms(void);          /* since 1970-01-01T00:00:00Z */
+int64_t clock_monotonic_ms(void);    /* of a clock that only goes forward; follows a fake. For threads without a loop */
 void clock_set_fake(int64_t now_ms); /* tests: clock_now_ms() returns this from now on; -1 = real time again */
 
 /* "2026-11-21T22:42:23.000Z", for machines. Caller frees. */

@@ -1,6 +1,7 @@
 /* loop: timers, descriptors, signals and posts on libuv. Knows no protocol; threads and processes are in loop_*.c. */
 #include "core/loop.h"
 #include "core/loop_private.h"
+#include "core/loop_virtual.h"
 #include <errno.h>
 #include <uv.h>
 
@@ -23,6 +24,10 @@ struct loop {
     GArray *running; /* the batch of posts that is being run; kept for its memory */
     unsigned held;
     bool stopped;
+    struct virtual_time *virtual_time; /* or NULL: real time */
+    gint busy;                         /* atomic: threads at work, see loop_busy() */
+    uint64_t moved_ms;                 /* real: when virtual time passed last */
+    uv_timer_t patience;               /* of virtual time only */
 };
 
 static void check(int result, const char *what)
@@ -107,6 +112,15 @@ struct loop *loop_new(void)
     return loop;
 }
 
+struct loop *loop_new_virtual(int64_t wall_ms)
+{
+    struct loop *loop = loop_new();
+    loop->virtual_time = virtual_time_new(wall_ms);
+    loop->moved_ms = uv_now(&loop->uv);
+    check(uv_timer_init(&loop->uv, &loop->patience), "cannot create a timer");
+    return loop;
+}
+
 void loop_hold(struct loop *loop)
 {
     loop->held++;
@@ -127,11 +141,63 @@ static bool is_active(struct loop *loop)
     return active || loop->held > 0;
 }
 
+/* Virtual time */
+
+void loop_busy(struct loop *loop)
+{
+    g_atomic_int_inc(&loop->busy);
+}
+
+void loop_idle(struct loop *loop)
+{
+    if (g_atomic_int_dec_and_test(&loop->busy) && loop->virtual_time != NULL)
+        uv_async_send(&loop->wake);
+}
+
+/* What a thread posted before it became idle is seen here, because the counter is read first. */
+static bool is_settled(struct loop *loop)
+{
+    if (g_atomic_int_get(&loop->busy) > 0 || loop->held > 0)
+        return false;
+    g_mutex_lock(&loop->mailbox->mutex);
+    bool settled = loop->mailbox->posts->len == 0;
+    g_mutex_unlock(&loop->mailbox->mutex);
+    return settled;
+}
+
+static void on_impatience(uv_timer_t *timer)
+{
+    (void)timer; /* its coming alone ends the wait */
+}
+
+static void turn_virtual(struct loop *loop)
+{
+    uv_run(&loop->uv, UV_RUN_NOWAIT);
+    if (loop->stopped)
+        return;
+    bool patient = uv_now(&loop->uv) - loop->moved_ms < LOOP_PATIENCE_MS, moved = false;
+    if (patient && !is_settled(loop)) {
+        check(uv_timer_start(&loop->patience, on_impatience, LOOP_PATIENCE_MS, 0), "cannot start a timer");
+        uv_run(&loop->uv, UV_RUN_ONCE);
+        uv_timer_stop(&loop->patience);
+        return;
+    }
+    if (!virtual_time_fire(loop->virtual_time, &moved))
+        uv_run(&loop->uv, UV_RUN_ONCE); /* only the outside is left */
+    if (moved)
+        loop->moved_ms = uv_now(&loop->uv);
+}
+
 void loop_run(struct loop *loop)
 {
     loop->stopped = false;
-    while (!loop->stopped)
-        uv_run(&loop->uv, UV_RUN_DEFAULT);
+    loop->moved_ms = uv_now(&loop->uv);
+    while (!loop->stopped) {
+        if (loop->virtual_time != NULL)
+            turn_virtual(loop);
+        else
+            uv_run(&loop->uv, UV_RUN_DEFAULT);
+    }
 }
 
 void loop_stop(struct loop *loop)
@@ -143,13 +209,17 @@ void loop_stop(struct loop *loop)
 bool loop_step(struct loop *loop)
 {
     bool active = is_active(loop);
+    if (loop->virtual_time != NULL) {
+        turn_virtual(loop);
+        return true;
+    }
     uv_run(&loop->uv, active ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     return is_active(loop);
 }
 
 uint64_t loop_now_ms(struct loop *loop)
 {
-    return uv_now(&loop->uv);
+    return loop->virtual_time != NULL ? virtual_time_now_ms(loop->virtual_time) : uv_now(&loop->uv);
 }
 
 static void close_or_abort(uv_handle_t *handle, void *arg);
@@ -172,10 +242,13 @@ void loop_free(struct loop *loop)
         ;
     uv_walk(&loop->uv, close_or_abort, loop);
     close_mailbox(loop);
+    if (loop->virtual_time != NULL)
+        uv_close((uv_handle_t *)&loop->patience, NULL);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
         ;
     check(uv_loop_close(&loop->uv), "cannot close the event loop");
+    virtual_time_free(loop->virtual_time);
     g_array_free(loop->running, TRUE);
     g_free(loop);
 }
@@ -184,6 +257,8 @@ void loop_free(struct loop *loop)
 
 struct loop_timer {
     uv_timer_t uv;
+    struct virtual_time *virtual_time; /* or NULL: uv fires it */
+    struct virtual_timer virtual_timer;
     void (*fn)(void *arg);
     void *arg;
 };
@@ -206,28 +281,36 @@ struct loop_timer *loop_timer_new(struct loop *loop, void (*fn)(void *arg), void
     timer->uv.data = timer;
     timer->fn = fn;
     timer->arg = arg;
+    timer->virtual_time = loop->virtual_time;
+    timer->virtual_timer = (struct virtual_timer){.fn = fn, .arg = arg};
     return timer;
 }
 
 void loop_timer_start(struct loop_timer *timer, uint64_t after_ms, uint64_t repeat_ms)
 {
-    check(uv_timer_start(&timer->uv, on_timer, after_ms, repeat_ms), "cannot start a timer");
+    if (timer->virtual_time != NULL)
+        virtual_timer_start(timer->virtual_time, &timer->virtual_timer, after_ms, repeat_ms);
+    else
+        check(uv_timer_start(&timer->uv, on_timer, after_ms, repeat_ms), "cannot start a timer");
 }
 
 void loop_timer_stop(struct loop_timer *timer)
 {
+    virtual_timer_stop(&timer->virtual_timer);
     uv_timer_stop(&timer->uv);
 }
 
 bool loop_timer_active(const struct loop_timer *timer)
 {
-    return uv_is_active((const uv_handle_t *)&timer->uv) != 0;
+    return timer->virtual_timer.at != NULL || uv_is_active((const uv_handle_t *)&timer->uv) != 0;
 }
 
 void loop_timer_free(struct loop_timer *timer)
 {
-    if (timer != NULL)
-        uv_close((uv_handle_t *)&timer->uv, free_handle);
+    if (timer == NULL)
+        return;
+    virtual_timer_stop(&timer->virtual_timer);
+    uv_close((uv_handle_t *)&timer->uv, free_handle);
 }
 
 /* Descriptors */

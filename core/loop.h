@@ -1,8 +1,8 @@
 /* loop: the only adapter of libuv. Timers, descriptors, signals, child processes, name lookups, work off the loop.
  *
- * One loop belongs to one thread; every function but loop_post() must be called on that thread. Handles are heap objects
- * owned by the caller and freed with their _free (NULL accepted); after _free no callback comes. loop_free() aborts when a
- * handle is still open: a leak is a defect. Nothing that can block belongs on a loop. */
+ * One loop belongs to one thread; every function but loop_post() must be called on that thread. Handles are heap
+ * objects owned by the caller and freed with their _free (NULL accepted); after _free no callback comes. loop_free()
+ * aborts when a handle is still open: a leak is a defect. Nothing that can block belongs on a loop. */
 #ifndef CORE_LOOP_H
 #define CORE_LOOP_H
 
@@ -15,6 +15,11 @@
 struct loop;
 
 struct loop *loop_new(void); /* aborts when the system has no descriptors left */
+/* A loop whose timers run in virtual time, for tests of runbooks: an hour passes at once when nothing else is to do.
+ * Wall time (clock_now_ms(), of the whole process: one such loop at a time) begins at wall_ms and follows. Work that
+ * computes on and on without any time passing is ended by the next timer after LOOP_PATIENCE_MS of real time. */
+#define LOOP_PATIENCE_MS 5000
+struct loop *loop_new_virtual(int64_t wall_ms);
 void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);  /* returns after loop_stop() */
 void loop_stop(struct loop *loop); /* on the loop thread */
@@ -27,6 +32,11 @@ uint64_t loop_now_ms(struct loop *loop);
 
 /* Runs fn(arg) on the loop's thread, in order of posting. Any thread. The loop must outlive the call. */
 void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
+
+/* A thread other than the loop's has work whose end the loop will hear of through loop_post(): virtual time stands
+ * still from loop_busy() to loop_idle(). Any thread; the loop must outlive the calls. */
+void loop_busy(struct loop *loop);
+void loop_idle(struct loop *loop);
 
 /* Timers: one callback a firing. start on a running timer restarts it. repeat_ms 0 = once. */
 struct loop_timer;
@@ -49,8 +59,8 @@ struct loop_signal *loop_signal_new(struct loop *loop, int signum, void (*fn)(vo
 void loop_signal_free(struct loop_signal *sig);
 
 /* Child processes. stdin/stdout/stderr: a descriptor to inherit, or LOOP_FD_NULL for /dev/null. Children of this loop
- * get no other descriptor. env NULL = inherit, else a NULL-terminated list "K=V". die_with_parent sets PR_SET_PDEATHSIG to
- * SIGKILL. on_exit comes exactly once (unless freed first): status is the exit code, or -1 with term_signal set.
+ * get no other descriptor. env NULL = inherit, else a NULL-terminated list "K=V". die_with_parent sets PR_SET_PDEATHSIG
+ * to SIGKILL. on_exit comes exactly once (unless freed first): status is the exit code, or -1 with term_signal set.
  * loop_child_free() on a living child lets it live on, unwatched: kill first. */
 enum { LOOP_FD_NULL = -1 };
 struct loop_child_options {
@@ -75,8 +85,8 @@ void loop_child_free(struct loop_child *child);
 void loop_work(struct loop *loop, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
 /* Name lookup (getaddrinfo on a pool of its own, never libuv's). addresses: GPtrArray of struct loop_address*, IPv6 and
- * IPv4 in the system's order, owned by the callee of done; empty only with error set (ERROR_DNS). done comes exactly once,
- * later, on the loop; loop_resolve_cancel() makes it never come. A numeric address resolves without a thread. */
+ * IPv4 in the system's order, owned by the callee of done; empty only with error set (ERROR_DNS). done comes exactly
+ * once, later, on the loop; loop_resolve_cancel() makes it never come. A numeric address resolves without a thread. */
 struct loop_address {
     int family;
     socklen_t length;

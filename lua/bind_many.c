@@ -1,6 +1,7 @@
 /* bind_many: several tasks of one run. The functions are Lua (lua/std); this gives them what they are made of.
  *
  * each(list, f [, opts]), parallel(f, g, ...), retry(f [, opts]), wait_until(f [, opts]): see their files. */
+#include "core/clock.h"
 #include "core/errors.h"
 #include "lua/bind.h"
 #include "lua/call.h"
@@ -15,7 +16,7 @@
 /* engine.clock() → milliseconds of a clock that only goes forward */
 static int engine_clock(lua_State *L)
 {
-    lua_pushinteger(L, g_get_monotonic_time() / 1000);
+    lua_pushinteger(L, clock_monotonic_ms());
     return 1;
 }
 

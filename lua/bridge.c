@@ -12,6 +12,7 @@ struct bridge {
     GQueue to_thread, to_loop;
     bool posted; /* a delivery is on its way to the loop: one a batch */
     bool closed;
+    bool working; /* the thread has taken mail, or has some: virtual time waits for it */
     struct loop *loop;
     void (*deliver)(void *owner, struct mail *mail);
     void *owner;
@@ -70,10 +71,23 @@ void bridge_unref(struct bridge *bridge)
     g_free(bridge);
 }
 
+/* Under the mutex. */
+static void set_working(struct bridge *bridge, bool working)
+{
+    if (bridge->working == working)
+        return;
+    bridge->working = working;
+    if (working)
+        loop_busy(bridge->loop);
+    else
+        loop_idle(bridge->loop);
+}
+
 void bridge_to_thread(struct bridge *bridge, struct mail *mail)
 {
     g_mutex_lock(&bridge->mutex);
     g_queue_push_tail(&bridge->to_thread, mail);
+    set_working(bridge, !bridge->closed);
     g_cond_signal(&bridge->arrived);
     g_mutex_unlock(&bridge->mutex);
 }
@@ -83,6 +97,7 @@ void bridge_close(struct bridge *bridge)
     bridge_set_level(bridge, LEVEL_GONE, 0);
     g_mutex_lock(&bridge->mutex);
     bridge->closed = true;
+    set_working(bridge, false);
     drop_all(&bridge->to_loop);
     g_cond_signal(&bridge->arrived);
     g_mutex_unlock(&bridge->mutex);
@@ -145,8 +160,10 @@ struct mail *bridge_take(struct bridge *bridge)
 {
     struct mail *mail;
     g_mutex_lock(&bridge->mutex);
-    while (!(mail = g_queue_pop_head(&bridge->to_thread)) && !bridge->closed)
+    while (!(mail = g_queue_pop_head(&bridge->to_thread)) && !bridge->closed) {
+        set_working(bridge, false);
         g_cond_wait(&bridge->arrived, &bridge->mutex);
+    }
     g_mutex_unlock(&bridge->mutex);
     return mail;
 }

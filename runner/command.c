@@ -24,7 +24,7 @@ struct command {
     json_t *argv, *options;
     char *script, *shell, *marker;
     size_t script_length;
-    bool exit_is_error;
+    bool exit_is_error, whole_step;
     int64_t started_ms;
 };
 
@@ -178,9 +178,11 @@ static void command_send(void *arg)
 
     command->wait = NULL;
     command->running = op_new(command_ran, command);
-    /* ssh_run may end the op before it returns, which frees the command. */
+    /* The world may end the op before it returns, which frees the command. */
     struct op *running = op_ref(command->running);
-    ssh_run(command->exec->options.ssh, &request, running);
+    const struct world *world = &command->exec->world;
+    const char *step = command->whole_step ? json_get_string(command->step, "id", "") : NULL;
+    world->run(world->arg, step, &request, running);
     op_unref(running);
 }
 
@@ -269,6 +271,7 @@ void command_start(struct exec *exec, const struct command_request *request, str
         .script_length = request->script_length,
         .shell = g_strdup(request->shell),
         .exit_is_error = request->exit_is_error,
+        .whole_step = request->whole_step,
         .marker = command_marker(exec),
         .started_ms = (int64_t)loop_now_ms(exec->options.loop),
     };

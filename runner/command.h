@@ -11,6 +11,7 @@ struct command_request {
     const char *script;
     size_t script_length;
     const char *shell;
+    bool whole_step;    /* the script is the step's own text */
     bool exit_is_error; /* op ends with ERROR_EXIT or ERROR_SIGNAL beside the result of a command that failed */
     json_t *options;    /* timeout_ms, check, stdin, env, sudo, pty, max_output, cwd; may be NULL */
 };

@@ -336,6 +336,7 @@ struct exec *exec_new(const struct exec_options *options, GError **error)
     json_t *data = json_object_get(options->job, "data");
 
     exec->options = *options;
+    exec->world = options->world ? *options->world : world_of_ssh(options->ssh);
     json_incref(options->job);
     exec->current = -1;
     exec->data = json_is_object(data) ? json_incref(data) : json_object();

@@ -9,14 +9,15 @@
 
 #include "core/json.h"
 #include "core/loop.h"
-#include "runner/ssh/ssh.h"
+#include "runner/world.h"
 
 struct exec;
 
 struct exec_options {
     struct loop *loop;
     struct ssh_pool *ssh;
-    json_t *job; /* docs/design/wire.md; borrowed: copied by reference, must not change */
+    const struct world *world; /* NULL: `ssh`; copied */
+    json_t *job;               /* docs/design/wire.md; borrowed: copied by reference, must not change */
     /* One event (wire shape, with seq and at); borrowed. The receiver stores it, then calls exec_acknowledge(seq). */
     void (*emit)(void *arg, json_t *event);
     /* The run left this runner: ended, or waiting (approval, delay). Comes once, after its last event was emitted. The

@@ -26,6 +26,7 @@ struct shell_step;
 
 struct exec {
     struct exec_options options;
+    struct world world;
     struct journal *journal;
     struct hosts hosts;
     struct plan plan;

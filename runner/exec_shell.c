@@ -140,6 +140,7 @@ static void shell_host_start(struct shell_step *shell, struct shell_host *host)
         .shell = json_get_string(step, "language", "sh"),
         .options = shell->options,
         .exit_is_error = true,
+        .whole_step = true,
     };
 
     shell->running++;

@@ -169,7 +169,8 @@ static void reach_go(void *arg)
     pause->wait = NULL;
     pause->inner = op_new(reach_done, pause);
     struct op *inner = op_ref(pause->inner);
-    ssh_reach(pause->exec->options.ssh, pause->host, json_object_get(pause->exec->options.job, "inventory"), inner);
+    const struct world *world = &pause->exec->world;
+    world->reach(world->arg, pause->host, json_object_get(pause->exec->options.job, "inventory"), inner);
     op_unref(inner);
 }
 

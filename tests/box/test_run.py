@@ -277,3 +277,65 @@ def test_a_second_ctrl_c_leaves(folder):
     child.kill(signal.SIGINT)
     assert child.child.wait(60) == 6
     assert re.search("may still run", child.output())
+
+
+def hikeshi_test(folder, *args):
+    """hikeshi test, on a machine that reaches no host."""
+    return subprocess.run([HIKESHI, "test", str(folder.path / "ops"), *args], capture_output=True, text=True, timeout=120, cwd=folder.path,
+                          env=folder.env)
+
+
+def test_a_recorded_run_is_a_case_that_passes(folder):
+    proof = folder.path / "proof"
+    file = folder.runbook(lua("look", '''local h = ssh("db-1")
+data.code = h:run({"sh", "-c", "echo out; echo err >&2; exit 3"}, {check = false}).code
+data.text = h:run({"cat"}, {stdin = "a: b\\n # c\\n\\ttab é\\n"}).stdout
+h:run({"sh", "-c", "echo $X"}, {env = {X = "it's"}, cwd = "/"})
+h:script("echo one\\necho two", {shell = "bash"})
+for i = 1, 3 do h:run{"true"} end
+local fine, e = pcall(function() ssh("gone"):run{"true"} end)
+data.e = e.code
+data.r = {ssh("db-2"):reachable()}''', effect="read") +
+                          '## All\n```sh {step=all hosts="name in (db-1, db-2)" effect=read}\necho "[$PARAM_WORD]"\n```\n\n' +
+                          lua("ask", f'ssh("db-1"):run{{"touch", "{proof}"}}', approve="one", hosts="name=db-1", shows="[data.code]") +
+                          lua("fails", 'note("code {c}", {c = data.code}); ssh("db-1"):run{"false"}'),
+                          'hosts: "role=db"\nparams: {word: {type: string, default: x}}')
+    record = folder.path / "ops" / "runbooks" / "try.test.yaml"
+    for times in (1, 2):  # the second goes to the end of the same file
+        done = folder.run(file, "-p", "word=a b", "--approve", "ask", "--record", str(record))
+        assert done.returncode == 1 and f"recorded as a case in {record}" in done.stdout, done.stdout + done.stderr
+        record.write_text("# a comment that stays\n" + record.read_text() if times == 1 else record.read_text())
+    text = record.read_text()
+    assert text.startswith("# a comment that stays\ncases:\n") and text.count("- name: ") == 2
+    for word in ("times: 3", "error: dns", "step: all", "      ask:\n        decision: approve"):
+        assert word in text, (word, text)
+    proof.unlink()
+    folder.sshd.process.kill(signal.SIGSTOP)
+    try:
+        tested = hikeshi_test(folder)
+    finally:
+        folder.sshd.process.kill(signal.SIGCONT)
+    assert tested.returncode == 0 and "2 cases in 1 file: all passed" in tested.stdout, tested.stdout + text
+    assert not proof.exists()
+    record.write_text(text.replace("a: b", "a: B", 1))
+    assert "FAIL" in hikeshi_test(folder).stdout
+
+
+def test_a_recording_elsewhere_names_its_runbook(folder):
+    file = folder.runbook(lua("go", 'ssh("db-1"):run{"true"}'))
+    assert folder.run(file, "--record", str(folder.path / "ops" / "runbooks" / "other.test.yaml")).returncode == 0
+    (folder.path / "ops" / "tests").mkdir()
+    assert folder.run(file, "--record", str(folder.path / "ops" / "tests" / "x.test.yaml")).returncode == 0
+    assert "runbook: ./try.md" in (folder.path / "ops" / "runbooks" / "other.test.yaml").read_text()
+    assert "runbook: try\n" in (folder.path / "ops" / "tests" / "x.test.yaml").read_text()
+    assert hikeshi_test(folder).returncode == 0
+
+
+def test_a_recording_needs_a_place_before_anything_runs(folder):
+    proof = folder.path / "proof"
+    file = folder.runbook(lua("go", f'ssh("db-1"):run{{"touch", "{proof}"}}'))
+    (folder.path / "bad.test.yaml").write_text("cases: [\n")
+    for path in ("x.yaml", "nowhere/x.test.yaml", "bad.test.yaml"):
+        done = folder.run(file, "--record", str(folder.path / path))
+        assert done.returncode == 2 and ("test.yaml" in done.stderr or "nowhere" in done.stderr), done.stderr
+    assert not proof.exists()

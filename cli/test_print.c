@@ -1,0 +1,210 @@
+/* test_print: one pair of functions a format. JUnit: the form that GitLab, Jenkins and GitHub's reporters share. */
+#include "cli/test_print.h"
+#include "cli/print.h"
+#include "cli/terminal.h"
+#include "core/finding.h"
+#include "core/finding_format.h"
+#include <stdio.h>
+#include <string.h>
+
+static bool passed(const json_t *one)
+{
+    return strcmp(json_get_string(one, "result", ""), "passed") == 0;
+}
+
+void test_sums_add(struct test_sums *sums, const json_t *result)
+{
+    size_t i;
+    json_t *one;
+    sums->files++;
+    sums->failed += json_array_size(json_object_get(result, "problems")) > 0;
+    json_array_foreach (json_object_get(result, "cases"), i, one) {
+        sums->cases++;
+        sums->failed += !passed(one);
+    }
+}
+
+/* ---- text ---- */
+
+static void print_problem(const char *text)
+{
+    g_autofree char *safe = terminal_clean(text, strlen(text), TERMINAL_PLAIN);
+    g_auto(GStrv) lines = g_strsplit(g_strchomp(safe), "\n", -1);
+    for (size_t i = 0; lines[i]; i++) {
+        const char *line = lines[i], *mark = line + strspn(line, " ");
+        enum terminal_style style = i == 0                         ? STYLE_RESET
+                                    : g_str_has_prefix(mark, "- ") ? STYLE_RED
+                                    : g_str_has_prefix(mark, "+ ") ? STYLE_GREEN
+                                                                   : STYLE_RESET;
+        printf("      %s%s%s\n", terminal_style(stdout, style), line, terminal_style(stdout, STYLE_RESET));
+    }
+}
+
+static void print_problems(const json_t *problems)
+{
+    size_t i;
+    json_t *text;
+    json_array_foreach (problems, i, text)
+        print_problem(json_string_value(text));
+}
+
+static void print_line(bool fine, const char *what)
+{
+    g_autofree char *safe = terminal_clean_line(what);
+    printf("  %s%s%s %s\n", terminal_style(stdout, fine ? STYLE_GREEN : STYLE_RED), fine ? "ok  " : "FAIL",
+           terminal_style(stdout, STYLE_RESET), safe);
+}
+
+static void text_file(const json_t *result)
+{
+    g_autofree char *file = terminal_clean_line(json_get_string(result, "file", ""));
+    const json_t *problems = json_object_get(result, "problems");
+    size_t i;
+    json_t *one;
+    printf("%s%s%s\n", terminal_style(stdout, STYLE_BOLD), file, terminal_style(stdout, STYLE_RESET));
+    if (json_array_size(problems) > 0)
+        print_line(false, "no case could run");
+    print_problems(problems);
+    json_array_foreach (json_object_get(result, "cases"), i, one) {
+        print_line(passed(one), json_get_string(one, "name", ""));
+        print_problems(json_object_get(one, "problems"));
+    }
+    fflush(stdout);
+}
+
+static void text_end(const json_t *results, const struct test_sums *sums)
+{
+    (void)results;
+    printf("%zu case%s in %zu file%s: ", sums->cases, sums->cases == 1 ? "" : "s", sums->files,
+           sums->files == 1 ? "" : "s");
+    if (sums->failed > 0)
+        printf("%s%zu failed%s\n", terminal_style(stdout, STYLE_RED), sums->failed,
+               terminal_style(stdout, STYLE_RESET));
+    else
+        printf("%sall passed%s\n", terminal_style(stdout, STYLE_GREEN), terminal_style(stdout, STYLE_RESET));
+}
+
+/* ---- JSON ---- */
+
+static void json_end(const json_t *results, const struct test_sums *sums)
+{
+    g_autoptr(json_t) all =
+        json_pack("{s:O, s:I, s:I, s:I}", "files", results, "cases", (json_int_t)sums->cases, "failed",
+                  (json_int_t)sums->failed, "passed", (json_int_t)(sums->cases - MIN(sums->failed, sums->cases)));
+    print_json(all);
+}
+
+/* ---- failures as findings, for GitHub ---- */
+
+static void add_failures(struct finding_list *list, const char *file, int line, const char *name,
+                         const json_t *problems)
+{
+    size_t i;
+    json_t *text;
+    json_array_foreach (problems, i, text)
+        finding_add(list, "test", FINDING_ERROR, file, line, 1, NULL, "%s%s%s", name ? name : "", name ? ": " : "",
+                    json_string_value(text));
+}
+
+static struct finding_list *failures_of(const json_t *results)
+{
+    struct finding_list *list = finding_list_new();
+    size_t i, k;
+    json_t *result, *one;
+    json_array_foreach (results, i, result) {
+        const char *file = json_get_string(result, "file", "");
+        add_failures(list, file, 1, NULL, json_object_get(result, "problems"));
+        json_array_foreach (json_object_get(result, "cases"), k, one)
+            add_failures(list, file, (int)json_get_integer(one, "line", 1), json_get_string(one, "name", ""),
+                         json_object_get(one, "problems"));
+    }
+    return list;
+}
+
+/* The log keeps the text; the commands make annotations of it. */
+static void github_end(const json_t *results, const struct test_sums *sums)
+{
+    g_autoptr(finding_list) list = failures_of(results);
+    size_t left_out;
+    g_autofree char *text = finding_format_github(list, &left_out);
+    text_end(results, sums);
+    fputs(text, stdout);
+    if (left_out > 0)
+        printf("%zu more failures stand above\n", left_out);
+}
+
+/* ---- JUnit ---- */
+
+/* Text that XML 1.0 can hold, escaped. g_free. */
+static char *xml(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    for (char *at = valid; *at; at++)
+        if ((unsigned char)*at < 0x20 && *at != '\n' && *at != '\t')
+            *at = ' ';
+    return g_markup_escape_text(valid, -1);
+}
+
+static void junit_case(const char *file, const char *name, const json_t *problems)
+{
+    g_autofree char *class_name = xml(file), *case_name = xml(name);
+    size_t i;
+    json_t *text;
+    printf("    <testcase classname=\"%s\" name=\"%s\"", class_name, case_name);
+    if (json_array_size(problems) == 0) {
+        printf("/>\n");
+        return;
+    }
+    printf(">\n");
+    json_array_foreach (problems, i, text) {
+        g_auto(GStrv) lines = g_strsplit(json_string_value(text), "\n", 2);
+        g_autofree char *first = xml(lines[0]), *all = xml(json_string_value(text));
+        printf("      <failure message=\"%s\">%s</failure>\n", first, all);
+    }
+    printf("    </testcase>\n");
+}
+
+static void junit_file(const json_t *result)
+{
+    const char *file = json_get_string(result, "file", "");
+    const json_t *problems = json_object_get(result, "problems");
+    g_autofree char *name = xml(file);
+    struct test_sums sums = {0};
+    size_t i;
+    json_t *one;
+    test_sums_add(&sums, result);
+    size_t broken = json_array_size(problems) > 0;
+    printf("  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" time=\"%.3f\">\n", name, sums.cases + broken,
+           sums.failed, (double)json_get_integer(result, "duration_ms", 0) / 1000);
+    if (broken)
+        junit_case(file, "the file", problems);
+    json_array_foreach (json_object_get(result, "cases"), i, one)
+        junit_case(file, json_get_string(one, "name", ""), json_object_get(one, "problems"));
+    printf("  </testsuite>\n");
+}
+
+static void junit_end(const json_t *results, const struct test_sums *sums)
+{
+    size_t i;
+    json_t *result;
+    printf("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"%zu\" failures=\"%zu\">\n", sums->cases,
+           sums->failed);
+    json_array_foreach (results, i, result)
+        junit_file(result);
+    printf("</testsuites>\n");
+}
+
+static const struct test_format formats[] = {
+    {"text", text_file, text_end},
+    {"json", NULL, json_end},
+    {"github", text_file, github_end},
+    {"junit", NULL, junit_end},
+};
+
+const struct test_format *test_format_find(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(formats); i++)
+        if (strcmp(formats[i].name, name) == 0)
+            return &formats[i];
+    return NULL;
+}
