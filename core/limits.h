@@ -42,6 +42,8 @@
 #define LIMIT_FOLDER_DEPTH   64
 /* GitHub drops a larger step summary whole (docs.github.com, "Adding a job summary"). */
 #define LIMIT_STEP_SUMMARY_BYTES (1024 * 1024)
+/* How far back coverage looks for a file's last change: some 50 microseconds a commit. */
+#define LIMIT_COVERAGE_HISTORY_COMMITS 20000
 /* `data`: what passes between steps. More is an error, never a cut. */
 #define LIMIT_DATA_BYTES (256 * 1024)
 /* A step's Lua state. A runbook has no business with more. */
