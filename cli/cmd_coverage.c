@@ -32,7 +32,7 @@ static struct coverage *read_all(const struct cli_call *call, GError **error)
 {
     g_auto(GStrv) manifests = paths_of(call, "manifests"), alerts = paths_of(call, "alerts"),
                   runbooks = paths_of(call, "runbooks");
-    struct coverage_paths paths = {manifests, alerts, runbooks};
+    struct scan_paths paths = {manifests, alerts, runbooks};
     if (!*manifests && !*alerts) {
         errors_set(error, ERROR_USAGE, "give --manifests DIR, --alerts DIR, or both");
         return NULL;
@@ -46,12 +46,10 @@ static struct coverage *read_all(const struct cli_call *call, GError **error)
         errors_set(error, ERROR_USAGE, "--config: there is no file '%s'", path);
         return NULL;
     }
-    struct coverage_settings *settings = coverage_settings_read(path ? path : "hikeshi/coverage.yaml", error);
-    if (!settings)
-        return NULL;
-    struct coverage *coverage = coverage_read(&paths, settings, error);
-    coverage_settings_free(settings);
-    return coverage;
+    const char *since = cli_value(call, "changed-since");
+    g_autoptr(coverage_settings) settings = coverage_settings_read(path ? path : "hikeshi/coverage.yaml", error);
+    g_autoptr(scan_t) scan = settings ? scan_new(&paths, settings, since != NULL, error) : NULL;
+    return scan ? coverage_read(scan, settings, since, cli_given(call, "strict"), error) : NULL;
 }
 
 /* 0 when what was asked for holds: no gap (that the baseline does not know), or the minimum; and, when strict, all was
@@ -59,7 +57,7 @@ static struct coverage *read_all(const struct cli_call *call, GError **error)
 static int verdict(const struct cli_call *call, const struct coverage *coverage, const struct finding_list *findings,
                    double minimum)
 {
-    if (cli_given(call, "strict") && coverage->set->skipped->len)
+    if (cli_given(call, "strict") && coverage->skipped->len)
         return 1;
     if (minimum >= 0)
         return coverage_percent(coverage) + 1e-9 < minimum;
@@ -119,6 +117,7 @@ static const struct cli_option options[] = {
     {.name = "min", .value = "PCT", .help = "succeed when at least this much is covered"},
     {.name = "baseline", .value = "FILE", .help = "gaps that are known already do not count"},
     {.name = "write-baseline", .help = "write today's gaps to the baseline"},
+    {.name = "changed-since", .value = "REV", .help = "only what changed since HEAD left this revision"},
     {.name = "strict", .help = "a file that could not be read is a failure"},
     {.name = "json", .help = "short for --format json"},
     {.name = "format",

@@ -47,26 +47,14 @@ static char *sarif_form(const struct coverage *coverage, const struct finding_li
     return g_strconcat(text, "\n", NULL);
 }
 
-static void passed_add(GArray *passed, GPtrArray *names, char *name, const char *file)
-{
-    struct finding_passed entry = {name, file};
-    g_ptr_array_add(names, name);
-    g_array_append_val(passed, entry);
-}
-
 static char *junit_form(const struct coverage *coverage, const struct finding_list *findings)
 {
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GArray) passed = g_array_new(FALSE, FALSE, sizeof(struct finding_passed));
-    for (guint i = 0; i < coverage->set->workloads->len; i++) {
-        const struct workload *workload = coverage->set->workloads->pdata[i];
-        if (((GArray *)coverage->workload_by->pdata[i])->len)
-            passed_add(passed, names, gap_workload_name(workload), workload->file);
-    }
-    for (guint i = 0; i < coverage->set->alerts->len; i++) {
-        const struct alert_rule *alert = coverage->set->alerts->pdata[i];
-        if (((GArray *)coverage->alert_by->pdata[i])->len)
-            passed_add(passed, names, gap_alert_name(alert), alert->file);
+    for (guint i = 0; i < coverage->subjects->len; i++) {
+        const struct subject_answer *answer = coverage->subjects->pdata[i];
+        struct finding_passed entry = {answer->subject->key, answer->subject->file};
+        if (answer->by->len)
+            g_array_append_val(passed, entry);
     }
     return finding_format_junit(findings, "runbook coverage", (const struct finding_passed *)(void *)passed->data,
                                 passed->len);

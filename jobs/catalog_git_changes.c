@@ -6,8 +6,6 @@
 #include "jobs/catalog_git_private.h"
 #include <string.h>
 
-#define DEEPER "fetch the whole history (actions/checkout: fetch-depth: 0)"
-
 struct catalog_git *catalog_git_open_checkout(const char *path, GError **error)
 {
     catalog_git_start();
@@ -42,61 +40,6 @@ const char *catalog_git_folder(const struct catalog_git *git)
 bool catalog_git_is_shallow(const struct catalog_git *git)
 {
     return git_repository_is_shallow(git->repository) == 1;
-}
-
-/* ---- the base ---- */
-
-static bool resolve(struct catalog_git *git, const char *revision, git_oid *ret)
-{
-    git_object *object = NULL, *commit = NULL;
-    bool found = git_revparse_single(&object, git->repository, revision) == 0 &&
-                 git_object_peel(&commit, object, GIT_OBJECT_COMMIT) == 0;
-    if (found)
-        git_oid_cpy(ret, git_object_id(commit));
-    git_object_free(commit);
-    git_object_free(object);
-    return found;
-}
-
-/* The revision is HEAD or one of its parents: libgit2 before 1.7 does not know where a shallow history ends, and asks
- * for commits that are not there, although nothing needs to be searched. */
-static bool is_near(struct catalog_git *git, const git_oid *head, const git_oid *other)
-{
-    git_commit *commit = NULL;
-    bool near = git_oid_equal(head, other);
-    if (!near && git_commit_lookup(&commit, git->repository, head) == 0)
-        for (unsigned i = 0; !near && i < git_commit_parentcount(commit); i++)
-            near = git_oid_equal(git_commit_parent_id(commit, i), other);
-    git_commit_free(commit);
-    return near;
-}
-
-char *catalog_git_merge_base(struct catalog_git *git, const char *revision, GError **error)
-{
-    git_oid head, other, base;
-    bool shallow = catalog_git_is_shallow(git);
-    if (!resolve(git, "HEAD", &head)) {
-        errors_set(error, ERROR_INVALID, "the repository '%s' has no commit yet", git->folder);
-        return NULL;
-    }
-    if (!resolve(git, revision, &other)) {
-        errors_set(error, ERROR_INVALID, "there is no revision '%s' in '%s'%s", revision, git->folder,
-                   shallow ? "; its history is cut short: " DEEPER : "");
-        return NULL;
-    }
-    if (is_near(git, &head, &other))
-        return catalog_git_hex(&other);
-    int result = git_merge_base(&base, git->repository, &other, &head);
-    if (result == 0)
-        return catalog_git_hex(&base);
-    if (shallow)
-        errors_set(error, ERROR_INVALID, "where HEAD left '%s' is not in this clone, its history is cut short: " DEEPER,
-                   revision);
-    else if (result == GIT_ENOTFOUND)
-        errors_set(error, ERROR_INVALID, "HEAD and '%s' have no commit in common", revision);
-    else
-        catalog_git_fail(error, "cannot find where HEAD left", revision);
-    return NULL;
 }
 
 static git_tree *tree_of(git_repository *repository, const git_oid *id)
@@ -147,11 +90,11 @@ static char *path_of(const char *prefix, const git_diff_file *file)
     return g_strconcat(prefix, file->path, NULL);
 }
 
-static void add_unknown(struct gathering *gathering, char *path, const char *reason)
+static void add_unknown(struct gathering *gathering, const char *path, const char *reason)
 {
     struct catalog_change *change = g_new0(struct catalog_change, 1);
     change->kind = CATALOG_MODIFIED;
-    change->path = path;
+    change->path = g_strdup(path);
     change->old_path = g_strdup(path);
     change->unknown = g_strdup(reason);
     g_ptr_array_add(gathering->changes, change);
@@ -167,32 +110,56 @@ static void lend_objects(struct catalog_git *git, git_repository *submodule)
     git_odb_free(odb);
 }
 
-static void gather_submodule(struct gathering *gathering, git_repository *parent, const git_diff_delta *delta,
-                             const char *prefix)
+/* One submodule; `was` is NULL when the commit had none at this path, `is` false when there is none now. */
+static void gather_submodule(struct gathering *gathering, git_repository *parent, const char *path, const git_oid *was,
+                             bool is, const char *prefix)
 {
-    bool was = delta->old_file.mode == GIT_FILEMODE_COMMIT;
-    const git_diff_file *file = was ? &delta->old_file : &delta->new_file;
-    g_autofree char *path = path_of(prefix, file);
-    g_autofree char *inner = g_strconcat(path, "/", NULL);
-    git_submodule *submodule = NULL;
+    g_autofree char *folder = g_build_filename(git_repository_workdir(parent), path, NULL);
+    g_autofree char *told = g_strconcat(prefix, path, NULL), *inner = g_strconcat(told, "/", NULL);
     git_repository *repository = NULL;
     git_tree *before = NULL;
-    bool open = gathering->depth < LIMIT_FOLDER_DEPTH && git_submodule_lookup(&submodule, parent, file->path) == 0 &&
-                git_submodule_open(&repository, submodule) == 0;
-    if (open && was && !(before = tree_of(repository, &delta->old_file.id))) {
-        add_unknown(gathering, g_strdup(path), "a submodule whose former commit is not in this clone");
+    bool open = is && gathering->depth < LIMIT_FOLDER_DEPTH && git_repository_open(&repository, folder) == 0;
+    if (open && was && !(before = tree_of(repository, was))) {
+        add_unknown(gathering, told, "a submodule whose former commit is not in this clone");
     } else if (open) {
         gathering->depth++;
         lend_objects(gathering->git, repository);
         if (!gather(gathering, repository, before, inner))
-            add_unknown(gathering, g_strdup(path), "a submodule that cannot be compared with its former commit");
+            add_unknown(gathering, told, "a submodule that cannot be compared with its former commit");
         gathering->depth--;
     } else if (was) {
-        add_unknown(gathering, g_strdup(path), "a submodule that is not checked out");
+        add_unknown(gathering, told, is ? "a submodule that is not checked out" : "a submodule that was removed");
     }
     git_tree_free(before);
     git_repository_free(repository);
-    git_submodule_free(submodule);
+}
+
+/* The submodules of the index, and those that are no longer in it. */
+static void gather_submodules(struct gathering *gathering, git_repository *repository, git_tree *before,
+                              const char *prefix)
+{
+    git_index *index = NULL;
+    git_diff *gone = NULL;
+    if (git_repository_index(&index, repository) < 0)
+        return;
+    for (size_t i = 0; i < git_index_entrycount(index); i++) {
+        const git_index_entry *entry = git_index_get_byindex(index, i);
+        git_tree_entry *old = NULL;
+        if (entry->mode != GIT_FILEMODE_COMMIT)
+            continue;
+        bool was = before && git_tree_entry_bypath(&old, before, entry->path) == 0 &&
+                   git_tree_entry_type(old) == GIT_OBJECT_COMMIT;
+        gather_submodule(gathering, repository, entry->path, was ? git_tree_entry_id(old) : NULL, true, prefix);
+        git_tree_entry_free(old);
+    }
+    bool fine = git_diff_tree_to_index(&gone, repository, before, index, NULL) == 0;
+    for (size_t i = 0; fine && i < git_diff_num_deltas(gone); i++) {
+        const git_diff_delta *delta = git_diff_get_delta(gone, i);
+        if (delta->status == GIT_DELTA_DELETED && delta->old_file.mode == GIT_FILEMODE_COMMIT)
+            gather_submodule(gathering, repository, delta->old_file.path, &delta->old_file.id, false, prefix);
+    }
+    git_diff_free(gone);
+    git_index_free(index);
 }
 
 static bool is_file(const git_diff_file *file)
@@ -220,16 +187,11 @@ static void gather_file(struct gathering *gathering, const git_diff_delta *delta
     g_ptr_array_add(gathering->changes, change);
 }
 
-static void gather_delta(struct gathering *gathering, git_repository *repository, const git_diff_delta *delta,
-                         const char *prefix)
+/* An untracked repository is told as a folder; what it holds is another history's. */
+static bool counts(const git_diff_delta *delta)
 {
-    bool link = delta->old_file.mode == GIT_FILEMODE_COMMIT || delta->new_file.mode == GIT_FILEMODE_COMMIT;
-    /* An untracked repository is told as a folder; what it holds is another history's. */
     bool foreign = delta->status == GIT_DELTA_UNTRACKED && g_str_has_suffix(delta->new_file.path, "/");
-    if (link)
-        gather_submodule(gathering, repository, delta, prefix);
-    else if (!foreign && delta->status != GIT_DELTA_UNMODIFIED && delta->status != GIT_DELTA_IGNORED)
-        gather_file(gathering, delta, prefix);
+    return !foreign && delta->status != GIT_DELTA_UNMODIFIED && delta->status != GIT_DELTA_IGNORED;
 }
 
 static bool gather(struct gathering *gathering, git_repository *repository, git_tree *before, const char *prefix)
@@ -240,12 +202,16 @@ static bool gather(struct gathering *gathering, git_repository *repository, git_
     git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
     git_diff_find_options_init(&find, GIT_DIFF_FIND_OPTIONS_VERSION);
     options.flags = GIT_DIFF_INCLUDE_UNTRACKED | GIT_DIFF_RECURSE_UNTRACKED_DIRS | GIT_DIFF_INCLUDE_TYPECHANGE;
+    options.ignore_submodules = GIT_SUBMODULE_IGNORE_ALL; /* gather_submodules(): libgit2's own lookup leaks in 1.5 */
     find.flags = GIT_DIFF_FIND_RENAMES | GIT_DIFF_FIND_FOR_UNTRACKED;
     bool fine = git_diff_tree_to_workdir_with_index(&diff, repository, before, &options) == 0 &&
                 git_diff_find_similar(diff, &find) == 0;
     for (size_t i = 0; fine && i < git_diff_num_deltas(diff); i++)
-        gather_delta(gathering, repository, git_diff_get_delta(diff, i), prefix);
+        if (counts(git_diff_get_delta(diff, i)))
+            gather_file(gathering, git_diff_get_delta(diff, i), prefix);
     git_diff_free(diff);
+    if (fine)
+        gather_submodules(gathering, repository, before, prefix);
     return fine;
 }
 

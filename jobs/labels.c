@@ -22,6 +22,15 @@ static const struct {
     {"high", 1}, {"p2", 1},       {"sev3", 2}, {"warning", 2}, {"p3", 2},   {"sev4", 3},
     {"info", 3}, {"none", 3},     {"low", 3},  {"p4", 3},      {"p5", 3},
 };
+
+const char *label_severity_of(const char *word)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(default_words); i++)
+        if (g_ascii_strcasecmp(default_words[i].word, word) == 0)
+            return severity_names[default_words[i].severity];
+    return NULL;
+}
+
 static const char *const default_severity_labels[] = {"sev", "severity", NULL};
 static const char *const default_service_labels[] = {"service", "job", NULL};
 static const char *const default_team_labels[] = {"team", "owner", NULL};

@@ -16,6 +16,8 @@ void label_rules_free(struct label_rules *rules);
  * (`explicit`). */
 const char *label_rules_severity(const struct label_rules *rules, const json_t *labels, const char *given,
                                  bool is_explicit);
+/* What a sender's word means unless the configuration says otherwise: "critical" → "SEV1"; NULL: nothing. */
+const char *label_severity_of(const char *word);
 /* The first of the configured labels that is there; NULL when none. Borrowed from `labels`. */
 const char *label_rules_service(const struct label_rules *rules, const json_t *labels);
 const char *label_rules_team(const struct label_rules *rules, const json_t *labels);

@@ -1,57 +1,47 @@
 /* coverage: which workloads and alerts have a runbook or document, and which documents cover nothing.
  *
- * Reads folders from disk; needs no server, no Git history (jobs/coverage/changes.h adds that). */
+ * Reads folders from disk; needs no server. What a change touches (jobs/coverage/changes.h) needs Git. */
 #ifndef JOBS_COVERAGE_COVERAGE_H
 #define JOBS_COVERAGE_COVERAGE_H
 
-#include "core/json.h"
-#include "jobs/coverage/manifest.h"
-#include <glib.h>
-#include <stdbool.h>
+#include "jobs/coverage/index.h"
+#include "jobs/coverage/scan.h"
 
-/* hikeshi/coverage.yaml: every key optional.
- *   ignore: [GLOB…]              paths that are not looked at
- *   url_prefixes: {URL: FOLDER}  what a runbook_url's beginning stands for, relative to the repository
- *   owner_labels: [owner, team]  severity_labels: [severity, sev]
- *   ignore_kinds: [Job]          workload kinds that need no runbook */
-struct coverage_settings {
-    GPtrArray *ignore; /* GPatternSpec* */
-    json_t *url_prefixes;
-    char **ignore_kinds;
-    struct manifest_labels labels;
-};
-/* Reads the file; a missing one (path NULL or not there) gives the defaults. ERROR_CONFIG with every problem. */
-struct coverage_settings *coverage_settings_read(const char *path, GError **error);
-void coverage_settings_free(struct coverage_settings *settings);
-
-/* Why something is covered. */
-struct coverage_by {
-    const char *file; /* of a document; owned by it */
-    const char *by;   /* name, covers, trigger, runbook_url */
+/* A workload or alert, and what covers it. */
+struct subject_answer {
+    const struct subject *subject;
+    GArray *by;     /* struct coverage_by; empty: a gap */
+    GArray *starts; /* struct coverage_start */
 };
 
-struct document {
-    char *file, *owner;
-    char **covers;
-    bool runbook; /* has steps */
-    bool orphan;  /* covers nothing that exists */
+struct document_answer {
+    const struct document *document;
+    bool orphan; /* covers nothing that exists */
 };
+
+struct coverage_count {
+    size_t all, covered;
+};
+
+struct changes;
 
 struct coverage {
-    struct manifest_set *set;
-    GPtrArray *documents;   /* struct document*, by file */
-    GPtrArray *workload_by; /* GArray* of struct coverage_by, one for each of set->workloads */
-    GPtrArray *alert_by;    /* likewise for set->alerts */
-    size_t workloads_covered, alerts_covered;
+    GPtrArray *inputs;               /* struct input*, held: own what the answers borrow */
+    GPtrArray *subjects;             /* struct subject_answer*, in the order of the files */
+    GPtrArray *documents;            /* struct document_answer*, by file */
+    GPtrArray *skipped;              /* struct input*, borrowed: those with a reason */
+    struct coverage_count counts[2]; /* by enum subject_kind */
+    struct changes *changes;         /* NULL unless they were asked for; then the rest is what they touch */
 };
 
-struct coverage_paths {
-    char **manifests, **alerts, **runbooks; /* folders or files, NULL-terminated; may be NULL */
-};
+void subject_answer_free(struct subject_answer *answer);
 
-/* ERROR_INVALID when a given path is not there. Files that cannot be read or parsed are in set->skipped. */
-struct coverage *coverage_read(const struct coverage_paths *paths, const struct coverage_settings *settings,
-                               GError **error);
+/* Judges inputs that were read. Holds them. */
+struct coverage *coverage_judge(const GPtrArray *inputs, const struct coverage_settings *settings);
+/* Reads the scan's inputs and judges them. With `since`, what changed since that revision: see changes.h. `strict`
+ * keeps all skipped files. NULL: ERROR_INVALID. */
+struct coverage *coverage_read(struct scan *scan, const struct coverage_settings *settings, const char *since,
+                               bool strict, GError **error);
 void coverage_free(struct coverage *coverage);
 /* Of workloads and alerts together, 0 to 100; 100 when there is nothing to cover. */
 double coverage_percent(const struct coverage *coverage);

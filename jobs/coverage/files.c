@@ -1,13 +1,83 @@
-/* files: see files.h. Hidden folders are left out; links are skipped with a reason, because a
- * link may lead out of the repository. */
+/* files: see files.h. Hidden files and folders are left out; links are skipped with a reason, because a link may lead
+ * out of the repository. */
 #include "jobs/coverage/files.h"
 #include "core/errors.h"
 #include "core/limits.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static bool wanted(const struct files *files, const char *name)
+/* ---- places ---- */
+
+/* The nearest folder from `path` up that holds .git, else `path` itself. g_free. */
+static char *repository_of(const char *path)
+{
+    g_autofree char *at = g_strdup(path);
+    for (;;) {
+        g_autofree char *git = g_build_filename(at, ".git", NULL), *up = g_path_get_dirname(at);
+        if (g_file_test(git, G_FILE_TEST_EXISTS))
+            return g_steal_pointer(&at);
+        if (strcmp(up, at) == 0)
+            return g_strdup(path);
+        g_free(at);
+        at = g_steal_pointer(&up);
+    }
+}
+
+/* The path with links resolved as far as it is there. g_free. */
+static char *real_path(const char *path, bool *ret_gone)
+{
+    char *real = realpath(path, NULL);
+    *ret_gone = real == NULL;
+    if (real) {
+        char *copy = g_strdup(real);
+        free(real);
+        return copy;
+    }
+    bool gone;
+    g_autofree char *up = g_path_get_dirname(path), *name = g_path_get_basename(path);
+    g_autofree char *above = strcmp(up, path) != 0 ? real_path(up, &gone) : g_strdup(up);
+    return g_build_filename(above, name, NULL);
+}
+
+struct place *place_new(const char *path, bool may_be_gone, GError **error)
+{
+    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
+    struct stat status;
+    bool gone = stat(absolute, &status) != 0;
+    if (gone && !(may_be_gone && errno == ENOENT)) {
+        errors_set(error, ERROR_INVALID, "cannot read '%s': %s", path, g_strerror(errno));
+        return NULL;
+    }
+    struct place *place = g_new0(struct place, 1);
+    place->path = real_path(absolute, &place->gone);
+    place->folder = gone || S_ISDIR(status.st_mode);
+    g_autofree char *folder = place->folder ? g_strdup(place->path) : g_path_get_dirname(place->path);
+    place->root = repository_of(folder);
+    return place;
+}
+
+void place_free(struct place *place)
+{
+    if (!place)
+        return;
+    g_free(place->path);
+    g_free(place->root);
+    g_free(place);
+}
+
+const char *place_relative(const struct place *place, const char *path)
+{
+    size_t length = strlen(place->root);
+    if (strncmp(path, place->root, length) != 0)
+        return path;
+    return path[length] == '/' ? path + length + 1 : path + length;
+}
+
+/* ---- what is wanted ---- */
+
+static bool has_suffix(const struct files *files, const char *name)
 {
     for (const char *const *suffix = files->suffixes; *suffix; suffix++)
         if (g_str_has_suffix(name, *suffix))
@@ -25,45 +95,43 @@ static bool ignored(const struct files *files, const char *relative)
     return false;
 }
 
-static const char *relative_to(const struct files *files, const char *path)
+bool files_include(const struct files *files, const struct place *place, const char *path)
 {
-    size_t length = strlen(files->root);
-    if (strncmp(path, files->root, length) == 0 && path[length] == '/')
-        return path + length + 1;
-    return path;
+    size_t length = strlen(place->path);
+    if (strncmp(path, place->path, length) != 0 || (path[length] && path[length] != '/'))
+        return false;
+    if (!place->folder || !path[length]) /* named by hand; a path that is gone may have been a file */
+        return !path[length];
+    for (const char *at = path + length; *at; at += strcspn(at, "/")) {
+        at++;
+        g_autofree char *so_far = g_strndup(path, (size_t)(at - path) + strcspn(at, "/"));
+        if (*at == '.' || ignored(files, place_relative(place, so_far)))
+            return false;
+    }
+    return has_suffix(files, path);
 }
 
-static void visit_file(struct files *files, const char *path, const char *relative, const struct stat *status)
-{
-    g_autofree char *text = NULL;
-    g_autoptr(GError) error = NULL;
-    gsize length;
-    if (!g_hash_table_add(files->seen, g_strdup(path)))
-        return;
-    if ((size_t)status->st_size > files->max_bytes) {
-        g_autofree char *reason = g_strdup_printf("larger than %zu KiB", files->max_bytes / 1024);
-        files->skip(files->arg, relative, reason);
-    } else if (!g_file_get_contents(path, &text, &length, &error)) {
-        files->skip(files->arg, relative, error->message);
-    } else {
-        files->file(files->arg, relative, text, length);
-    }
-}
+/* ---- the walk ---- */
+
+struct walk {
+    const struct files *files;
+    const struct place *place;
+};
 
 static gint by_name(gconstpointer a, gconstpointer b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void visit(struct files *files, const char *path, int depth);
+static void visit(const struct walk *walk, const char *path, int depth);
 
-static void visit_folder(struct files *files, const char *path, int depth)
+static void visit_folder(const struct walk *walk, const char *path, int depth)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     GDir *folder = g_dir_open(path, 0, &error);
     if (!folder) {
-        files->skip(files->arg, relative_to(files, path), error->message);
+        walk->files->skip(walk->files->arg, path, place_relative(walk->place, path), error->message);
         return;
     }
     for (const char *name; (name = g_dir_read_name(folder));)
@@ -73,69 +141,37 @@ static void visit_folder(struct files *files, const char *path, int depth)
     g_ptr_array_sort(names, by_name); /* the same order on every machine */
     for (guint i = 0; i < names->len; i++) {
         g_autofree char *child = g_build_filename(path, names->pdata[i], NULL);
-        visit(files, child, depth + 1);
+        visit(walk, child, depth + 1);
     }
 }
 
-static void visit(struct files *files, const char *path, int depth)
+static void visit(const struct walk *walk, const char *path, int depth)
 {
-    const char *relative = relative_to(files, path);
+    const struct files *files = walk->files;
+    const char *relative = place_relative(walk->place, path);
     struct stat status;
     if (ignored(files, relative) || lstat(path, &status) != 0)
         return;
     if (S_ISDIR(status.st_mode)) {
         if (depth < LIMIT_FOLDER_DEPTH)
-            visit_folder(files, path, depth);
+            visit_folder(walk, path, depth);
         else
-            files->skip(files->arg, relative, "folders are nested too deep");
-    } else if (wanted(files, path)) {
+            files->skip(files->arg, path, relative, "folders are nested too deep");
+    } else if (has_suffix(files, path)) {
         if (S_ISLNK(status.st_mode))
-            files->skip(files->arg, relative, "a symbolic link");
+            files->skip(files->arg, path, relative, "a symbolic link");
         else if (S_ISREG(status.st_mode))
-            visit_file(files, path, relative, &status);
+            files->file(files->arg, path, relative);
     }
 }
 
-/* The folder above `path` (or itself) that holds .git, else the folder itself: absolute. g_free. */
-static char *files_root(const char *path)
+void files_each(const struct files *files, const struct place *place)
 {
-    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
-    char *at = g_file_test(absolute, G_FILE_TEST_IS_DIR) ? g_strdup(absolute) : g_path_get_dirname(absolute);
-    char *start = g_strdup(at);
-    for (;;) {
-        g_autofree char *git = g_build_filename(at, ".git", NULL);
-        if (g_file_test(git, G_FILE_TEST_EXISTS)) {
-            g_free(start);
-            return at;
-        }
-        char *up = g_path_get_dirname(at);
-        bool top = strcmp(up, at) == 0;
-        g_free(at);
-        at = up;
-        if (top)
-            break;
-    }
-    g_free(at);
-    return start;
-}
-
-bool files_each(struct files *files, char *const *paths, GError **error)
-{
-    for (char *const *path = paths; path && *path; path++) {
-        g_autofree char *absolute = g_canonicalize_filename(*path, NULL);
-        struct stat status;
-        if (stat(absolute, &status) != 0) {
-            errors_set(error, ERROR_INVALID, "cannot read '%s': %s", *path, g_strerror(errno));
-            return false;
-        }
-        g_autofree char *root = files_root(absolute);
-        files->root = root;
-        if (S_ISDIR(status.st_mode))
-            visit_folder(files, absolute, 0);
-        else
-            visit_file(files, absolute, relative_to(files, absolute),
-                       &status); /* named by hand: any suffix, never ignored */
-        files->root = NULL;
-    }
-    return true;
+    struct walk walk = {files, place};
+    if (place->gone)
+        return;
+    if (place->folder)
+        visit_folder(&walk, place->path, 0);
+    else
+        files->file(files->arg, place->path, place_relative(place, place->path));
 }

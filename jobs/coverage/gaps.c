@@ -21,23 +21,6 @@ const char *gaps_help(const char *rule)
     return NULL;
 }
 
-char *gap_workload_name(const struct workload *workload)
-{
-    g_autofree char *kind = g_ascii_strdown(workload->kind, -1);
-    return workload->namespace ? g_strdup_printf("%s/%s/%s", kind, workload->namespace, workload->name)
-                               : g_strdup_printf("%s/%s", kind, workload->name);
-}
-
-char *gap_alert_name(const struct alert_rule *alert)
-{
-    return g_strdup_printf("alert/%s", alert->name);
-}
-
-static bool covered(const GPtrArray *by, guint i)
-{
-    return ((const GArray *)by->pdata[i])->len > 0;
-}
-
 /* ---- baseline ---- */
 
 GHashTable *baseline_read(const char *path, GError **error)
@@ -73,19 +56,18 @@ static gint by_text(gconstpointer a, gconstpointer b)
 
 bool baseline_write(const char *path, const struct coverage *coverage, GError **error)
 {
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
     g_autoptr(json_t) gaps = json_array();
     g_autoptr(GError) failure = NULL;
-    for (guint i = 0; i < coverage->set->workloads->len; i++)
-        if (!covered(coverage->workload_by, i))
-            g_ptr_array_add(names, gap_workload_name(coverage->set->workloads->pdata[i]));
-    for (guint i = 0; i < coverage->set->alerts->len; i++)
-        if (!covered(coverage->alert_by, i))
-            g_ptr_array_add(names, gap_alert_name(coverage->set->alerts->pdata[i]));
+    for (guint i = 0; i < coverage->subjects->len; i++) {
+        const struct subject_answer *answer = coverage->subjects->pdata[i];
+        if (!answer->by->len)
+            g_ptr_array_add(names, answer->subject->key);
+    }
     g_ptr_array_sort(names, by_text);
     for (guint i = 0; i < names->len; i++)
         if (i == 0 || strcmp(names->pdata[i], names->pdata[i - 1]) != 0)
-            json_array_append_new(gaps, json_string(names->pdata[i]));
+            json_array_append_new(gaps, json_text_value(names->pdata[i], strlen(names->pdata[i])));
     g_autoptr(json_t) value = json_pack("{s:O}", "gaps", gaps);
     g_autofree char *text = json_text_pretty(value);
     g_autofree char *line = g_strconcat(text, "\n", NULL);
@@ -102,49 +84,39 @@ static enum finding_level level_of(const GHashTable *known, const char *name)
     return known && g_hash_table_contains((GHashTable *)known, name) ? FINDING_NOTE : FINDING_ERROR;
 }
 
-static void workload_gap(const struct workload *workload, const GHashTable *known, struct finding_list *findings)
+static void add_gap(const struct subject *subject, const GHashTable *known, struct finding_list *findings)
 {
-    g_autofree char *name = gap_workload_name(workload);
-    g_autofree char *todo = g_strdup_printf("write %s.md, or list '%s' in a document's covers", workload->name, name);
-    finding_add(findings, "uncovered-workload", level_of(known, name), workload->file, workload->line, 1, todo,
-                "%s '%s' has no runbook", workload->kind, workload->name);
-    finding_about(findings, name);
-}
-
-static void alert_gap(const struct alert_rule *alert, const GHashTable *known, struct finding_list *findings)
-{
-    g_autofree char *name = gap_alert_name(alert);
-    g_autofree char *todo = g_strdup_printf("write %s.md, or list '%s' in a document's covers", alert->name, name);
-    if (alert->runbook_url)
-        finding_add(findings, "uncovered-alert", level_of(known, name), alert->file, alert->line, 1, todo,
-                    "alert '%s' has no runbook, and its runbook_url leads to no document: %s", alert->name,
-                    alert->runbook_url);
-    else
-        finding_add(findings, "uncovered-alert", level_of(known, name), alert->file, alert->line, 1, todo,
-                    "alert '%s' has no runbook", alert->name);
-    finding_about(findings, name);
+    bool alert = subject->kind == SUBJECT_ALERT;
+    g_autofree char *todo =
+        g_strdup_printf("write %s.md, or list '%s' in a document's covers", subject->name, subject->key);
+    g_autofree char *said = alert ? g_strdup_printf("alert '%s' has no runbook", subject->name)
+                                  : g_strdup_printf("%s '%s' has no runbook", subject->type, subject->name);
+    finding_add(findings, alert ? "uncovered-alert" : "uncovered-workload", level_of(known, subject->key),
+                subject->file, subject->line, 1, todo, "%s%s%s", said,
+                subject->runbook_url ? ", and its runbook_url leads to no document: " : "",
+                subject->runbook_url ? subject->runbook_url : "");
+    finding_about(findings, subject->key);
 }
 
 void gaps_findings(const struct coverage *coverage, const GHashTable *known, bool strict, struct finding_list *findings)
 {
-    const struct manifest_set *set = coverage->set;
-    for (guint i = 0; i < set->workloads->len; i++)
-        if (!covered(coverage->workload_by, i))
-            workload_gap(set->workloads->pdata[i], known, findings);
-    for (guint i = 0; i < set->alerts->len; i++)
-        if (!covered(coverage->alert_by, i))
-            alert_gap(set->alerts->pdata[i], known, findings);
+    for (guint i = 0; i < coverage->subjects->len; i++) {
+        const struct subject_answer *answer = coverage->subjects->pdata[i];
+        if (!answer->by->len)
+            add_gap(answer->subject, known, findings);
+    }
     for (guint i = 0; i < coverage->documents->len; i++) {
-        const struct document *document = coverage->documents->pdata[i];
+        const struct document_answer *answer = coverage->documents->pdata[i];
+        const struct document *document = answer->document;
         /* Prose that never claimed to cover anything (an index page) is no orphan worth a warning. */
-        if (document->orphan && document->covers && *document->covers)
+        if (answer->orphan && *document->covers)
             finding_add(findings, "orphan-document", FINDING_WARNING, document->file, 1, 1, NULL,
                         "nothing that this document covers exists: %s", *document->covers);
     }
-    for (guint i = 0; i < set->skipped->len; i++) {
-        const struct skipped_file *file = set->skipped->pdata[i];
-        finding_add(findings, "unreadable-file", strict ? FINDING_ERROR : FINDING_WARNING, file->file, 1, 1, NULL,
-                    "skipped: %s", file->reason);
+    for (guint i = 0; i < coverage->skipped->len; i++) {
+        const struct input *input = coverage->skipped->pdata[i];
+        finding_add(findings, "unreadable-file", strict ? FINDING_ERROR : FINDING_WARNING, input->file, 1, 1, NULL,
+                    "skipped: %s", input->skipped);
     }
     finding_sort(findings);
 }

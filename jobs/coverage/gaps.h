@@ -5,16 +5,12 @@
 #include "core/finding.h"
 #include "jobs/coverage/coverage.h"
 
-/* A baseline is a set of names of gaps: "deployment/prod/checkout", "alert/NodeDiskFull". */
+/* A baseline is a set of keys of subjects: "deployment/prod/checkout", "alert/NodeDiskFull". */
 
 /* Reads {"gaps":[NAME…]}. ERROR_IO, ERROR_PARSE. */
 GHashTable *baseline_read(const char *path, GError **error);
 /* Writes today's gaps, sorted, so that the file reads well in a diff. */
 bool baseline_write(const char *path, const struct coverage *coverage, GError **error);
-
-/* g_free. */
-char *gap_workload_name(const struct workload *workload);
-char *gap_alert_name(const struct alert_rule *alert);
 
 /* Adds: uncovered-workload and uncovered-alert (errors; notes when the baseline, which may be NULL, has them),
  * orphan-document (warning), unreadable-file (warning; errors when strict). */

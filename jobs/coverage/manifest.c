@@ -7,69 +7,12 @@
 
 static const char *const workload_kinds[] = {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", NULL};
 
-static void workload_free(void *data)
-{
-    struct workload *workload = data;
-    g_free(workload->kind);
-    g_free(workload->namespace);
-    g_free(workload->name);
-    g_free(workload->file);
-    g_free(workload->owner);
-    g_free(workload->severity);
-    g_free(workload);
-}
-
-static void alert_free(void *data)
-{
-    struct alert_rule *alert = data;
-    g_free(alert->name);
-    g_free(alert->severity);
-    g_free(alert->runbook_url);
-    g_free(alert->file);
-    json_decref(alert->labels);
-    g_free(alert);
-}
-
-static void skipped_free(void *data)
-{
-    struct skipped_file *skipped = data;
-    g_free(skipped->file);
-    g_free(skipped->reason);
-    g_free(skipped);
-}
-
-struct manifest_set *manifest_set_new(void)
-{
-    struct manifest_set *set = g_new0(struct manifest_set, 1);
-    set->workloads = g_ptr_array_new_with_free_func(workload_free);
-    set->alerts = g_ptr_array_new_with_free_func(alert_free);
-    set->skipped = g_ptr_array_new_with_free_func(skipped_free);
-    return set;
-}
-
-void manifest_set_free(struct manifest_set *set)
-{
-    if (!set)
-        return;
-    g_ptr_array_unref(set->workloads);
-    g_ptr_array_unref(set->alerts);
-    g_ptr_array_unref(set->skipped);
-    g_free(set);
-}
-
-void manifest_skip(struct manifest_set *set, const char *file, const char *reason)
-{
-    struct skipped_file *skipped = g_new0(struct skipped_file, 1);
-    skipped->file = g_strdup(file);
-    skipped->reason = g_strdup(reason);
-    g_ptr_array_add(set->skipped, skipped);
-}
-
 /* One read: what every function below needs. */
 struct reading {
-    struct manifest_set *set;
+    GPtrArray *subjects;
     const char *file;
-    const struct manifest_labels *labels;
+    const struct manifest_rules *rules;
+    bool digests;
 };
 
 /* The text of a scalar that is not null; NULL for anything else. */
@@ -83,6 +26,37 @@ static const char *member(const struct yaml_node *map, const char *key)
 {
     return scalar(yaml_get(map, key));
 }
+
+/* ---- digests ---- */
+
+/* Each node with its kind and size first, so that no two trees give the same bytes. */
+static void digest_node(GChecksum *checksum, const struct yaml_node *node)
+{
+    g_autofree char *head =
+        g_strdup_printf("%d:%zu:", (int)node->kind, node->kind < YAML_LIST ? node->text_length : node->count);
+    g_checksum_update(checksum, (const guchar *)head, -1);
+    if (node->kind < YAML_LIST)
+        g_checksum_update(checksum, (const guchar *)node->text, (gssize)node->text_length);
+    for (size_t i = 0; node->kind >= YAML_LIST && i < node->count; i++) {
+        if (node->kind == YAML_MAP)
+            digest_node(checksum, node->keys[i]);
+        digest_node(checksum, node->items[i]);
+    }
+}
+
+static void add(const struct reading *reading, struct subject *subject, const struct yaml_node *node, int line)
+{
+    subject->file = g_strdup(reading->file);
+    subject->line = line;
+    if (reading->digests) {
+        g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+        digest_node(checksum, node);
+        subject->digest = g_strdup(g_checksum_get_string(checksum));
+    }
+    g_ptr_array_add(reading->subjects, subject);
+}
+
+/* ---- workloads ---- */
 
 /* The first of the names that metadata's labels, or else its annotations, hold. */
 static char *labelled(const struct yaml_node *metadata, char *const *names)
@@ -100,19 +74,18 @@ static char *labelled(const struct yaml_node *metadata, char *const *names)
 static void add_workload(const struct reading *reading, const struct yaml_node *object, int line)
 {
     const struct yaml_node *metadata = yaml_get(object, "metadata");
-    const char *name = member(metadata, "name");
+    const char *type = member(object, "kind"), *name = member(metadata, "name");
     if (!name || !*name) /* generateName: nothing that a runbook could be named after */
         return;
-    struct workload *workload = g_new0(struct workload, 1);
-    workload->kind = g_strdup(member(object, "kind"));
-    workload->namespace = g_strdup(member(metadata, "namespace"));
-    workload->name = g_strdup(name);
-    workload->file = g_strdup(reading->file);
-    workload->line = line;
-    workload->owner = labelled(metadata, reading->labels->owner);
-    workload->severity = labelled(metadata, reading->labels->severity);
-    g_ptr_array_add(reading->set->workloads, workload);
+    if (reading->rules->ignore_kinds && g_strv_contains((const char *const *)reading->rules->ignore_kinds, type))
+        return;
+    struct subject *workload = subject_new_workload(type, member(metadata, "namespace"), name);
+    workload->owner = labelled(metadata, reading->rules->owner_labels);
+    workload->severity = labelled(metadata, reading->rules->severity_labels);
+    add(reading, workload, object, line);
 }
+
+/* ---- alerts ---- */
 
 static json_t *label_object(const struct yaml_node *labels)
 {
@@ -126,30 +99,18 @@ static json_t *label_object(const struct yaml_node *labels)
     return object;
 }
 
-static char *rule_severity(const json_t *labels, char *const *names)
-{
-    for (char *const *name = names; name && *name; name++) {
-        const char *value = json_get_string(labels, *name, NULL);
-        if (value)
-            return g_strdup(value);
-    }
-    return NULL;
-}
-
 static void add_rule(const struct reading *reading, const struct yaml_node *rule)
 {
     const char *name = member(rule, "alert");
     if (!name || !*name) /* a recording rule */
         return;
-    struct alert_rule *alert = g_new0(struct alert_rule, 1);
-    alert->name = g_strdup(name);
-    alert->file = g_strdup(reading->file);
-    alert->line = rule->line;
+    struct subject *alert = subject_new_alert(name);
     alert->labels = label_object(yaml_get(rule, "labels"));
     json_set_string(alert->labels, "alertname", name);
-    alert->severity = rule_severity(alert->labels, reading->labels->severity);
+    alert->owner = labelled(rule, reading->rules->owner_labels);
+    alert->severity = labelled(rule, reading->rules->severity_labels);
     alert->runbook_url = g_strdup(member(yaml_get(rule, "annotations"), "runbook_url"));
-    g_ptr_array_add(reading->set->alerts, alert);
+    add(reading, alert, rule, rule->line);
 }
 
 /* groups: [{rules: [{alert: …}]}], of a PrometheusRule's spec or of a plain rule file. */
@@ -164,19 +125,21 @@ static void add_groups(const struct reading *reading, const struct yaml_node *gr
     }
 }
 
-static void add_object(const struct reading *reading, const struct yaml_node *object, int line, int depth)
+/* ---- documents ---- */
+
+static void add_object(const struct reading *reading, const struct yaml_node *object, int depth)
 {
     const char *kind = member(object, "kind");
     const struct yaml_node *items = yaml_get(object, "items");
     if (!kind) {
         add_groups(reading, yaml_get(object, "groups"));
     } else if (g_strv_contains(workload_kinds, kind)) {
-        add_workload(reading, object, line);
+        add_workload(reading, object, object->line);
     } else if (strcmp(kind, "PrometheusRule") == 0) {
         add_groups(reading, yaml_get(yaml_get(object, "spec"), "groups"));
     } else if (g_str_has_suffix(kind, "List") && items && items->kind == YAML_LIST && depth < LIMIT_YAML_DEPTH) {
         for (size_t i = 0; i < items->count; i++)
-            add_object(reading, items->items[i], items->items[i]->line, depth + 1);
+            add_object(reading, items->items[i], depth + 1);
     }
 }
 
@@ -184,7 +147,7 @@ static bool add_document(void *arg, struct yaml_document *document)
 {
     const struct yaml_node *root = yaml_root(document);
     if (root->kind == YAML_MAP)
-        add_object(arg, root, root->line, 0);
+        add_object(arg, root, 0);
     yaml_document_free(document);
     return true;
 }
@@ -196,15 +159,13 @@ static bool looks_like_template(const char *text, size_t length)
     return g_strstr_len(text, (gssize)length, "{{") != NULL || g_strstr_len(text, (gssize)length, "{%") != NULL;
 }
 
-void manifest_read(struct manifest_set *set, const char *file, const char *text, size_t length,
-                   const struct manifest_labels *labels)
+char *manifest_read(GPtrArray *subjects, const char *file, const char *text, size_t length,
+                    const struct manifest_rules *rules, bool digests)
 {
-    struct reading reading = {set, file, labels};
+    struct reading reading = {subjects, file, rules, digests};
     g_autoptr(GError) error = NULL;
     if (yaml_each(text, length, file, 0, add_document, &reading, &error))
-        return;
-    g_autofree char *reason = looks_like_template(text, length)
-                                  ? g_strdup_printf("a template, not YAML: %s", error->message)
-                                  : g_strdup_printf("not YAML: %s", error->message);
-    manifest_skip(set, file, reason);
+        return NULL;
+    return g_strdup_printf("%s: %s", looks_like_template(text, length) ? "a template, not YAML" : "not YAML",
+                           error->message);
 }

@@ -4,17 +4,10 @@
 
 #include "jobs/coverage/coverage.h"
 
-/* A workload or alert without a runbook. Borrows from the coverage, but for the name. */
-struct owner_missing {
-    char *name;                          /* "deployment/prod/checkout" */
-    const char *file, *severity, *title; /* severity may be NULL; title: what a document would be called */
-    int line;
-};
-
 struct owner {
     char *name;
     size_t all, covered;
-    GPtrArray *missing; /* struct owner_missing* */
+    GPtrArray *missing; /* const struct subject*: those without a runbook */
 };
 
 /* struct owner*, by name; free with g_ptr_array_unref(). */

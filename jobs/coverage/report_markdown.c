@@ -1,5 +1,6 @@
 /* report_markdown: see report.h. A page for GitHub's step summary; GitLab and others render it too. */
 #include "core/limits.h"
+#include "jobs/coverage/changes.h"
 #include "jobs/coverage/owners.h"
 #include "jobs/coverage/report.h"
 #include <math.h>
@@ -78,12 +79,36 @@ static void add_missing(struct page *page, const GPtrArray *owners)
     for (guint i = 0; i < owners->len; i++) {
         const struct owner *owner = owners->pdata[i];
         for (guint j = 0; j < owner->missing->len; j++) {
-            const struct owner_missing *missing = owner->missing->pdata[j];
+            const struct subject *missing = owner->missing->pdata[j];
             g_autofree char *place = g_strdup_printf("%s:%d", missing->file, missing->line);
             const char *severity = missing->severity ? missing->severity : "";
-            add_row(page, (const char *[]){missing->name, severity, owner->name, place, NULL});
+            add_row(page, (const char *[]){missing->key, severity, owner->name, place, NULL});
         }
     }
+}
+
+static void add_automation(struct page *page, const struct changes *changes)
+{
+    page->heading = "\n### Automation\n\n| alert | | runbook |\n|---|---|---|\n";
+    for (guint i = 0; i < changes->automation->len; i++) {
+        const struct automation_change *change = changes->automation->pdata[i];
+        add_row(page, (const char *[]){change->alert->name, automation_words(change), change->document->file, NULL});
+    }
+}
+
+static void add_changes(struct page *page, const struct changes *changes)
+{
+    g_autofree char *heading =
+        g_strdup_printf("\n### Changed since %.12s\n\n| | what | where |\n|---|---|---|\n", changes->base);
+    page->heading = heading;
+    for (guint i = 0; i < changes->subjects->len; i++) {
+        const struct subject_change *change = changes->subjects->pdata[i];
+        const struct subject *subject = subject_change_subject(change);
+        g_autofree char *place = g_strdup_printf("%s:%d", subject->file, subject->line);
+        add_row(page, (const char *[]){change_names[change->kind], subject->key, place, NULL});
+    }
+    add_automation(page, changes);
+    page->heading = NULL;
 }
 
 static void add_findings(struct page *page, const struct finding_list *findings)
@@ -103,8 +128,8 @@ static void add_skipped(struct page *page, const GPtrArray *skipped)
 {
     page->heading = "\n### Skipped\n\n| file | reason |\n|---|---|\n";
     for (guint i = 0; i < skipped->len; i++) {
-        const struct skipped_file *file = skipped->pdata[i];
-        add_row(page, (const char *[]){file->file, file->reason, NULL});
+        const struct input *input = skipped->pdata[i];
+        add_row(page, (const char *[]){input->file, input->skipped, NULL});
     }
 }
 
@@ -112,14 +137,17 @@ char *report_markdown(const struct coverage *coverage, const struct finding_list
 {
     g_autoptr(GPtrArray) owners = owners_of(coverage);
     struct page page = {g_string_new("## Runbook coverage\n\n"), NULL, LIMIT_STEP_SUMMARY_BYTES / 4, 0};
-    g_string_append_printf(page.text, "**%.1f%%**: %zu of %u workloads, %zu of %u alerts.\n\n",
-                           floor(coverage_percent(coverage) * 10) / 10, coverage->workloads_covered,
-                           coverage->set->workloads->len, coverage->alerts_covered, coverage->set->alerts->len);
+    g_string_append_printf(page.text, "**%.1f%%**: %zu of %zu workloads, %zu of %zu alerts.\n\n",
+                           floor(coverage_percent(coverage) * 10) / 10, coverage->counts[SUBJECT_WORKLOAD].covered,
+                           coverage->counts[SUBJECT_WORKLOAD].all, coverage->counts[SUBJECT_ALERT].covered,
+                           coverage->counts[SUBJECT_ALERT].all);
     add_owners(&page, owners); /* thousands of owners must not crowd out the gaps */
     page.limit = LIMIT_STEP_SUMMARY_BYTES - LAST_LINE_BYTES;
     add_missing(&page, owners);
+    if (coverage->changes)
+        add_changes(&page, coverage->changes);
     add_findings(&page, findings);
-    add_skipped(&page, coverage->set->skipped);
+    add_skipped(&page, coverage->skipped);
     if (page.left_out)
         g_string_append_printf(page.text,
                                "\n**%zu more rows are not shown**: GitHub takes a page of at most 1 MiB. "

@@ -1,8 +1,8 @@
-/* settings: hikeshi/coverage.yaml. */
+/* settings: see settings.h. */
+#include "jobs/coverage/settings.h"
 #include "core/errors.h"
 #include "core/finding.h"
 #include "core/yaml.h"
-#include "jobs/coverage/coverage.h"
 #include <string.h>
 
 static const char *const keys[] = {"ignore", "url_prefixes", "owner_labels", "severity_labels", "ignore_kinds", NULL};
@@ -19,9 +19,9 @@ static struct coverage_settings *defaults(void)
     struct coverage_settings *settings = g_new0(struct coverage_settings, 1);
     settings->ignore = g_ptr_array_new_with_free_func(pattern_free);
     settings->url_prefixes = json_object();
-    settings->ignore_kinds = g_new0(char *, 1);
-    settings->labels.owner = g_strdupv((char **)owner);
-    settings->labels.severity = g_strdupv((char **)severity);
+    settings->rules.ignore_kinds = g_new0(char *, 1);
+    settings->rules.owner_labels = g_strdupv((char **)owner);
+    settings->rules.severity_labels = g_strdupv((char **)severity);
     return settings;
 }
 
@@ -31,9 +31,9 @@ void coverage_settings_free(struct coverage_settings *settings)
         return;
     g_ptr_array_unref(settings->ignore);
     json_decref(settings->url_prefixes);
-    g_strfreev(settings->ignore_kinds);
-    g_strfreev(settings->labels.owner);
-    g_strfreev(settings->labels.severity);
+    g_strfreev(settings->rules.ignore_kinds);
+    g_strfreev(settings->rules.owner_labels);
+    g_strfreev(settings->rules.severity_labels);
     g_free(settings);
 }
 
@@ -81,9 +81,9 @@ static void read_key(struct coverage_settings *settings, const struct yaml_node 
         return;
     }
     char **list = texts(value, path, problems);
-    char ***target = strcmp(key->text, "owner_labels") == 0      ? &settings->labels.owner
-                     : strcmp(key->text, "severity_labels") == 0 ? &settings->labels.severity
-                     : strcmp(key->text, "ignore_kinds") == 0    ? &settings->ignore_kinds
+    char ***target = strcmp(key->text, "owner_labels") == 0      ? &settings->rules.owner_labels
+                     : strcmp(key->text, "severity_labels") == 0 ? &settings->rules.severity_labels
+                     : strcmp(key->text, "ignore_kinds") == 0    ? &settings->rules.ignore_kinds
                                                                  : NULL;
     if (target) {
         g_strfreev(*target);

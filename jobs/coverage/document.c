@@ -1,0 +1,52 @@
+/* document: see document.h. */
+#include "jobs/coverage/document.h"
+#include "core/crypto.h"
+#include "jobs/runbook.h"
+
+/* Takes the triggers that incidents start out of the runbook. */
+static void take_triggers(struct document *document, struct runbook *runbook)
+{
+    for (guint i = runbook->triggers->len; i-- > 0;) {
+        const struct trigger *trigger = runbook->triggers->pdata[i];
+        if (trigger->kind != TRIGGER_INCIDENT)
+            g_ptr_array_remove_index(runbook->triggers, i);
+    }
+    document->triggers = g_steal_pointer(&runbook->triggers);
+    runbook->triggers = g_ptr_array_new();
+}
+
+struct document *document_read(const char *file, const char *text, size_t length, bool digest, char **ret_problem)
+{
+    struct document *document = g_new0(struct document, 1);
+    g_autoptr(finding_list) findings = finding_list_new();
+    struct runbook *runbook = runbook_parse(file, text, length, findings);
+    document->file = g_strdup(file);
+    document->digest = digest ? crypto_sha256_hex(text, length) : NULL;
+    *ret_problem = NULL;
+    if (runbook) {
+        document->id = g_steal_pointer(&runbook->id);
+        document->owner = g_steal_pointer(&runbook->owner);
+        document->covers = g_steal_pointer(&runbook->covers);
+        document->runbook = !runbook->document;
+        take_triggers(document, runbook);
+    } else {
+        *ret_problem = finding_count(findings) ? finding_to_text(finding_at(findings, 0)) : g_strdup("not readable");
+        document->covers = g_new0(char *, 1);
+        document->triggers = g_ptr_array_new();
+    }
+    runbook_free(runbook);
+    return document;
+}
+
+void document_free(struct document *document)
+{
+    if (!document)
+        return;
+    g_free(document->file);
+    g_free(document->id);
+    g_free(document->owner);
+    g_free(document->digest);
+    g_strfreev(document->covers);
+    g_ptr_array_unref(document->triggers);
+    g_free(document);
+}

@@ -1,0 +1,103 @@
+/* input: see input.h. A text lives only while it is parsed, so that memory holds as many texts as there are threads. */
+#include "jobs/coverage/input.h"
+#include "core/limits.h"
+#include <sys/stat.h>
+
+/* Parsing is a few hundred microseconds a file: more threads than this only wait for the disk and the allocator. */
+enum { MAX_THREADS = 8, FILES_WORTH_A_THREAD = 64 };
+
+struct input *input_new(enum input_kind kind, const char *file, const char *path)
+{
+    struct input *input = g_new0(struct input, 1);
+    input->references = 1;
+    input->kind = kind;
+    input->file = g_strdup(file);
+    input->path = g_strdup(path);
+    input->subjects = g_ptr_array_new_with_free_func((GDestroyNotify)subject_free);
+    return input;
+}
+
+struct input *input_ref(struct input *input)
+{
+    input->references++;
+    return input;
+}
+
+void input_unref(struct input *input)
+{
+    if (!input || --input->references)
+        return;
+    g_free(input->file);
+    g_free(input->path);
+    g_free(input->skipped);
+    g_ptr_array_unref(input->subjects);
+    document_free(input->document);
+    g_free(input);
+}
+
+size_t input_max_bytes(enum input_kind kind)
+{
+    return kind == INPUT_MANIFEST ? LIMIT_MANIFEST_BYTES : LIMIT_RUNBOOK_BYTES;
+}
+
+void input_parse(struct input *input, const char *text, size_t length, const struct manifest_rules *rules, bool digests)
+{
+    if (input->kind == INPUT_MANIFEST)
+        input->skipped = manifest_read(input->subjects, input->file, text, length, rules, digests);
+    else
+        input->document = document_read(input->file, text, length, digests, &input->skipped);
+}
+
+void input_read(struct input *input, const struct manifest_rules *rules, bool digests)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    gsize length;
+    struct stat status;
+    size_t most = input_max_bytes(input->kind);
+    if (stat(input->path, &status) == 0 && (size_t)status.st_size > most)
+        input->skipped = g_strdup_printf("larger than %zu KiB", most / 1024);
+    else if (!g_file_get_contents(input->path, &text, &length, &error))
+        input->skipped = g_strdup(error->message);
+    else
+        input_parse(input, text, length, rules, digests);
+}
+
+/* ---- many ---- */
+
+struct work {
+    const GPtrArray *inputs;
+    gint next; /* index of the input that the next free thread takes */
+    const struct manifest_rules *rules;
+    bool (*wants_digests)(const void *arg, const struct input *input);
+    const void *arg;
+};
+
+static void *read_some(void *data)
+{
+    struct work *work = data;
+    for (;;) {
+        guint i = (guint)g_atomic_int_add(&work->next, 1);
+        if (i >= work->inputs->len)
+            return NULL;
+        struct input *input = work->inputs->pdata[i];
+        if (!input->skipped)
+            input_read(input, work->rules, work->wants_digests && work->wants_digests(work->arg, input));
+    }
+}
+
+void inputs_read(const GPtrArray *inputs, const struct manifest_rules *rules,
+                 bool (*wants_digests)(const void *arg, const struct input *input), const void *arg)
+{
+    struct work work = {inputs, 0, rules, wants_digests, arg};
+    GThread *threads[MAX_THREADS];
+    guint count = MIN(MIN(g_get_num_processors(), MAX_THREADS), inputs->len / FILES_WORTH_A_THREAD), started = 0;
+    for (guint i = 1; i < count; i++) {
+        GThread *thread = g_thread_try_new("coverage", read_some, &work, NULL); /* without one it only takes longer */
+        if (thread)
+            threads[started++] = thread;
+    }
+    read_some(&work);
+    while (started > 0)
+        g_thread_join(threads[--started]);
+}

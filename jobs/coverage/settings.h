@@ -1,0 +1,20 @@
+/* settings: hikeshi/coverage.yaml. */
+#ifndef JOBS_COVERAGE_SETTINGS_H
+#define JOBS_COVERAGE_SETTINGS_H
+
+#include "jobs/coverage/manifest.h"
+
+/* Every key optional: docs/coverage.md lists them. */
+struct coverage_settings {
+    GPtrArray *ignore; /* GPatternSpec* */
+    json_t *url_prefixes;
+    struct manifest_rules rules;
+};
+/* Reads the file; a missing one (path NULL or not there) gives the defaults. ERROR_CONFIG with every problem. */
+struct coverage_settings *coverage_settings_read(const char *path, GError **error);
+void coverage_settings_free(struct coverage_settings *settings);
+
+typedef struct coverage_settings coverage_settings;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(coverage_settings, coverage_settings_free)
+
+#endif
