@@ -2,6 +2,7 @@
  * scrape never waits, and never makes the database work more often than REFRESH_MS. */
 #include "jobs/jobs_status.h"
 #include "core/clock.h"
+#include "core/limits.h"
 #include "jobs/catalog.h"
 #include "jobs/delivery.h"
 #include "jobs/outbox.h"
@@ -101,7 +102,7 @@ static const char *catalog_check(struct jobs *jobs)
 json_t *jobs_ready(struct jobs *jobs)
 {
     const char *store = jobs->draining ? "draining" : "ok", *catalog = catalog_check(jobs);
-    const char *runner = run_queue_runner_seen(jobs->runs->queue) ? "ok" : "no runner was heard";
+    const char *runner = run_workers_count(jobs->runs->workers, LEASE_MS) > 0 ? "ok" : "no runner was heard";
     bool ready = strcmp(store, "ok") == 0 && strcmp(catalog, "ok") == 0;
     return json_pack("{s:b, s:s?, s:{s:s, s:s, s:s}}", "ready", ready, "environment",
                      config_string(jobs->config, "environment"), "checks", "store", store, "catalog", catalog, "runner",
@@ -142,12 +143,20 @@ static void add_catalog(json_t *metrics, struct catalog *catalog)
     json_object_set_new(metrics, "hikeshi_runbooks", json_integer(set ? set->runbooks->len : 0));
 }
 
+static void add_runs(json_t *metrics, const struct run_service *runs)
+{
+    json_object_set_new(metrics, "hikeshi_workers",
+                        json_integer((json_int_t)run_workers_count(runs->workers, LEASE_MS)));
+    json_object_set_new(metrics, "hikeshi_leases", json_integer((json_int_t)run_leases_count(runs->leases)));
+    json_object_set_new(metrics, "hikeshi_polls", json_integer((json_int_t)run_queue_polls(runs->queue)));
+}
+
 json_t *jobs_metrics(struct jobs *jobs)
 {
     refresh(jobs->status);
     json_t *metrics = json_object();
     json_object_update(metrics, jobs->status->counts);
-    run_queue_metrics(jobs->runs->queue, metrics);
+    add_runs(metrics, jobs->runs);
     delivery_metrics(jobs, metrics);
     add_store(metrics, jobs->store);
     add_catalog(metrics, jobs->catalog);

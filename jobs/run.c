@@ -8,16 +8,26 @@
 #include "jobs/outbox.h"
 #include "jobs/run_private.h"
 
+static void worker_gone(void *arg, const char *worker)
+{
+    struct run_service *service = arg;
+    run_queue_worker_gone(service->queue, worker);
+    run_leases_lose_worker(service->leases, worker);
+}
+
 struct run_service *run_service_new(struct jobs *jobs, GError **error)
 {
     struct run_service *service = g_new0(struct run_service, 1);
     service->jobs = jobs;
+    service->workers = run_workers_new(jobs->loop, worker_gone, service);
     service->log = run_log_new(jobs, error);
-    service->queue = service->log ? run_queue_new(jobs, error) : NULL;
-    if (service->queue)
-        return service;
-    run_service_free(service);
-    return NULL;
+    service->leases = service->log ? run_leases_new(jobs, service->workers, error) : NULL;
+    if (!service->leases) {
+        run_service_free(service);
+        return NULL;
+    }
+    service->queue = run_queue_new(jobs, service->workers, service->leases);
+    return service;
 }
 
 void run_service_free(struct run_service *service)
@@ -25,7 +35,9 @@ void run_service_free(struct run_service *service)
     if (!service)
         return;
     run_queue_free(service->queue);
+    run_leases_free(service->leases);
     run_log_free(service->log);
+    run_workers_free(service->workers);
     g_free(service);
 }
 

@@ -59,8 +59,10 @@ void run_stopped(struct jobs *jobs, const char *run, const char *reason, bool ru
 json_t *run_view(struct store_tx *tx, const char *base_url, const char *id, GError **error);
 
 /* Runner protocol (docs/design/wire.md), ROLE_RUNNER only. run_lease answers when there is work or after LEASE_POLL_MS
- * with a NULL result (204). */
+ * with a NULL result (204); request.peer_pid is the worker's process, when it is one of this machine. run_lease_cancel()
+ * ends the poll that was begun with that arg, if it still waits, from within: nobody reads its answer. */
 void run_lease(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
+void run_lease_cancel(struct jobs *jobs, const void *arg);
 void run_confirm(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_events(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_renew(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);

@@ -344,8 +344,8 @@ static void events_after(struct call *call)
     const json_t *events = json_object_get(json_object_get(call->request, "body"), "events");
     const json_t *last = json_array_get(events, json_array_size(events) - 1);
     const char *kind = json_get_string(last, "kind", "");
-    struct run_queue *queue = call->jobs->runs->queue;
-    json_object_set_new(call->result, "lease_ms", json_integer(run_queue_touch(queue, lease)));
+    struct run_leases *leases = call->jobs->runs->leases;
+    json_object_set_new(call->result, "lease_ms", json_integer(run_leases_touch(leases, lease)));
     run_log_kick(call->jobs->runs->log);
     if (strcmp(kind, "output") != 0) /* the steady stream of a long command concerns nobody outside */
         outbox_kick(call->jobs);
@@ -353,11 +353,11 @@ static void events_after(struct call *call)
          ended = strcmp(kind, "run_end") == 0;
     if (!asked && !delayed && !ended)
         return;
-    run_queue_drop(queue, lease);
+    run_leases_drop(leases, lease);
     if (asked)
         approval_kick(call->jobs);
     if (delayed)
-        run_queue_note_wake(queue, json_get_integer(last, "until", 0));
+        run_queue_note_wake(call->jobs->runs->queue, json_get_integer(last, "until", 0));
     run_queue_kick(call->jobs); /* a run of the same guard may begin now */
 }
 

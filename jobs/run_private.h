@@ -6,6 +6,7 @@
 #include "jobs/run.h"
 #include "jobs/run_change.h"
 #include "jobs/run_guard.h"
+#include "jobs/run_leases.h"
 #include "jobs/run_step.h"
 #include "jobs/view.h"
 
@@ -14,7 +15,9 @@ struct run_log;
 
 struct run_service {
     struct jobs *jobs;
-    struct run_queue *queue; /* polls and leases */
+    struct run_workers *workers; /* who polls and has leases */
+    struct run_leases *leases;
+    struct run_queue *queue; /* polls and delays */
     struct run_log *log;     /* tells the feed what was committed */
 };
 
@@ -26,21 +29,14 @@ void run_log_free(struct run_log *log);
 /* After any commit that added events: publishes what is new. Loop thread. */
 void run_log_kick(struct run_log *log);
 
-struct run_queue *run_queue_new(struct jobs *jobs, GError **error);
+struct run_queue *run_queue_new(struct jobs *jobs, struct run_workers *workers, struct run_leases *leases);
 void run_queue_free(struct run_queue *queue);
 /* A commit changed when the queue has to look again by itself (a delay was asked for). */
 void run_queue_note_wake(struct run_queue *queue, int64_t wake_at);
-/* What a lease's holder is to be told; NULL when nobody wants its run cancelled. */
-void run_queue_note_cancel(struct run_queue *queue, const char *run, const char *reason);
-/* The lease lives LEASE_MS more from now (its holder was heard), or is over (its run was parked or ended). */
-int64_t run_queue_touch(struct run_queue *queue, const char *lease);
-void run_queue_drop(struct run_queue *queue, const char *lease);
-/* Tests: shorter times than LEASE_POLL_MS, WIRE_CONFIRM_MS and LEASE_MS, for polls from now on and for every lease. */
-void run_queue_set_times(struct run_queue *queue, int64_t poll_ms, int64_t confirm_ms, int64_t lease_ms);
-/* Some worker polls or renewed lately. */
-bool run_queue_runner_seen(const struct run_queue *queue);
-void run_queue_metrics(const struct run_queue *queue, json_t *metrics);
-/* Every lease of this run is over: it was cancelled or handed on. */
-void run_queue_drop_run(struct run_queue *queue, const char *run);
+/* Its process has ended: nothing is granted to it any more. */
+void run_queue_worker_gone(struct run_queue *queue, const char *worker);
+size_t run_queue_polls(const struct run_queue *queue);
+/* Tests: another time than LEASE_POLL_MS, for polls from now on. */
+void run_queue_set_poll_ms(struct run_queue *queue, int64_t poll_ms);
 
 #endif

@@ -97,7 +97,7 @@ static void recover_done(void *arg, const GError *error)
         log_error("cannot end a lease", "run", recovery->run, "error", error->message, NULL);
     else
         after_write(recovery->jobs);
-    recovery->done(recovery->arg, recovery->lease, !error);
+    recovery->done(recovery->arg, recovery->lease, recovery->confirmed, !error);
     g_free(recovery->lease);
     g_free(recovery->run);
     g_free(recovery);
@@ -197,7 +197,7 @@ static void fail_done(void *arg, const GError *error)
     if (error)
         log_error("cannot end a run", "run", failing->run, "error", error->message, NULL);
     else
-        run_queue_drop_run(failing->jobs->runs->queue, failing->run);
+        run_leases_drop_run(failing->jobs->runs->leases, failing->run);
     after_write(failing->jobs);
     g_free(failing->run);
     g_free(failing->message);

@@ -7,8 +7,9 @@
 
 #include "jobs/jobs.h"
 
-/* Takes the run from its lease, if it is still that lease's. done comes on the loop; ok false: nothing was written. */
-typedef void (*run_recover_fn)(void *arg, const char *lease, bool ok);
+/* Takes the run from its lease, if it is still that lease's, and as (un)confirmed as is said. done comes on the loop;
+ * ok false: nothing was written. */
+typedef void (*run_recover_fn)(void *arg, const char *lease, bool confirmed, bool ok);
 void run_recover_lease(struct jobs *jobs, const char *lease, const char *run, bool confirmed, run_recover_fn done,
                        void *arg);
 

@@ -20,9 +20,9 @@ bool run_stop(struct store_tx *tx, const char *run, const char *reason, const ch
 void run_stopped(struct jobs *jobs, const char *run, const char *reason, bool running)
 {
     if (running)
-        run_queue_note_cancel(jobs->runs->queue, run, reason);
+        run_leases_note_cancel(jobs->runs->leases, run, reason);
     else
-        run_queue_drop_run(jobs->runs->queue, run);
+        run_leases_drop_run(jobs->runs->leases, run);
     run_queue_kick(jobs);
     approval_kick(jobs);
     outbox_kick(jobs);

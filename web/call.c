@@ -125,15 +125,20 @@ struct asked {
     int success;
 };
 
+void web_call_answer(struct server_request *request, int success, json_t *result, const GError *error)
+{
+    if (error != NULL)
+        web_call_fail(request, error);
+    else if (result == NULL)
+        server_answer(request, 204, NULL, NULL, "", 0);
+    else
+        server_answer_json(request, success, result);
+}
+
 static void answered(void *arg, json_t *result, const GError *error)
 {
     struct asked *asked = arg;
-    if (error != NULL)
-        web_call_fail(asked->request, error);
-    else if (result == NULL)
-        server_answer(asked->request, 204, NULL, NULL, "", 0);
-    else
-        server_answer_json(asked->request, asked->success, result);
+    web_call_answer(asked->request, asked->success, result, error);
     server_request_unref(asked->request);
     g_free(asked);
 }

@@ -29,6 +29,8 @@ size_t web_body_limit(void *arg, const struct server_request *request);
 json_t *web_call_request(const struct web_call *call, GError **error);
 /* Asks the route's jobs_fn and answers with what it says. */
 void web_call_ask(struct web_call *call);
+/* Answers with what a jobs_fn said: `success` with its result, 204 without one, or the error. */
+void web_call_answer(struct server_request *request, int success, json_t *result, const GError *error);
 /* Answers with an error's problem+json; a failure of ours is logged, once, here. */
 void web_call_fail(struct server_request *request, const GError *error);
 

@@ -11,6 +11,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct server;
 struct server_request; /* one exchange: alive from the handler's call until its answer is sent or its client is gone */
@@ -51,6 +52,12 @@ struct server_request *server_request_ref(struct server_request *request);
 void server_request_unref(struct server_request *request);
 /* True once the client is gone: nobody reads the answer. libmicrohttpd notices only while it reads or writes. */
 bool server_request_gone(const struct server_request *request);
+
+/* The process at the other end of a Unix socket, as it was when it connected, numbered as we see it; 0 = not known. */
+pid_t server_peer_pid(const struct server_request *request);
+/* hung_up(arg) comes at most once, from the loop, when the client closes its connection before the answer was given. For
+ * answers that wait long: libmicrohttpd looks at no connection that waits. */
+void server_request_on_hangup(struct server_request *request, void (*hung_up)(void *arg), void *arg);
 
 /* headers: "Name: value", NULL-terminated, or NULL. body is copied. Every answer carries nosniff and no-store. */
 void server_answer(struct server_request *request, int status, const char *content_type, const char *const *headers,

@@ -47,6 +47,7 @@ struct server_request {
     struct MHD_Response *response;       /* given, not yet handed to libmicrohttpd */
     unsigned status;
     struct server_stream *stream;
+    struct server_hangup *hangup; /* watched while the answer is awaited; NULL = not */
     int refusal; /* an error_code: the body is read and dropped, then this is the answer; -1 = none */
     char *body;
     size_t body_length, body_capacity, body_limit, dropped;
@@ -68,6 +69,9 @@ void request_over(void *arg, struct MHD_Connection *connection, void **context, 
 /* Hands a built answer over, at once or by waking the exchange. Takes the response. */
 void request_respond(struct server_request *request, unsigned status, struct MHD_Response *response);
 void response_harden(struct MHD_Response *response);
+
+/* server_peer.c: stops watching; NULL accepted. */
+void hangup_free(struct server_hangup *hangup);
 
 /* server_stream.c */
 void stream_gone(struct server_stream *stream);    /* the exchange is over */

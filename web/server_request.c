@@ -294,6 +294,7 @@ void request_over(void *arg, struct MHD_Connection *connection, void **context, 
         request->next->link = request->link;
     if (request->response != NULL)
         MHD_destroy_response(g_steal_pointer(&request->response));
+    hangup_free(g_steal_pointer(&request->hangup));
     if (request->stream != NULL)
         stream_gone(g_steal_pointer(&request->stream));
     drop_body(request);
@@ -314,6 +315,7 @@ void request_respond(struct server_request *request, unsigned status, struct MHD
         MHD_destroy_response(response);
         return;
     }
+    hangup_free(g_steal_pointer(&request->hangup));
     request->status = status;
     request->response = response;
     if (request->phase == REQUEST_SUSPENDED)

@@ -14,7 +14,7 @@ from .support.repository import Repository
 from .support.server import ENDED, Server
 from .support.sshd import Sshd
 
-ROUNDS = int(os.environ.get("HIKESHI_CRASH_ROUNDS", "9"))
+ROUNDS = int(os.environ.get("HIKESHI_CRASH_ROUNDS", "15"))
 SEED = int(os.environ.get("HIKESHI_CRASH_SEED", "0")) or random.randrange(1, 1 << 30)
 
 RUNBOOK = """---
@@ -113,35 +113,40 @@ runner:
     sshd.stop()
 
 
+def crash_once(server, rng, kind, run_id):
+    """Kills one process somewhere on the run's way."""
+    # The one wait by time: the moment of the crash is what is random here.
+    time.sleep(rng.random() * 0.25)
+    if rng.random() < 0.6:  # half of the crashes hit the second half of the run, after the approval
+        approval = wait_for(lambda: [a for a in server.items("/approvals?state=waiting") if a["run"] == run_id] or
+                            server.run(run_id)["state"] in ENDED, "the approval", 60)
+        if approval is not True:
+            server.request("POST", f"/api/v1/approvals/{approval[0]['id']}/decisions",
+                           {"verdict": "approve", "digest": approval[0]["digest"]})
+            time.sleep(rng.random() * 0.4)
+    os.kill(wait_for(lambda: victim(server, kind), f"a {kind} to kill"), signal.SIGKILL)
+    if kind == "serve":
+        server.process.child.wait()
+        server.start()
+
+
 def test_killed_at_random_moments(parts):
     server, folder = parts
-    rng = random.Random(SEED)
-    runs, results, kills = {}, {}, {"serve": 0, "runner": 0, "worker": 0}
+    rng, started = random.Random(SEED), time.monotonic()
+    runs, kills = {}, {"serve": 0, "runner": 0, "worker": 0}
     for n in range(ROUNDS):
         mark, file = f"mark{n}", str(folder / f"marks-{n}")
         run_id = server.start_run("crash", {"mark": mark, "file": file})
         runs[run_id] = (mark, file)
         kind = ("serve", "runner", "worker")[n % 3]
-        # The one wait by time: the moment of the crash is what is random here.
-        time.sleep(rng.random() * 0.25)
-        if rng.random() < 0.6:  # half of the crashes hit the second half of the run, after the approval
-            approval = wait_for(lambda: [a for a in server.items("/approvals?state=waiting") if a["run"] == run_id] or
-                                server.run(run_id)["state"] in ENDED, "the approval", 60)
-            if approval is not True:
-                server.request("POST", f"/api/v1/approvals/{approval[0]['id']}/decisions",
-                               {"verdict": "approve", "digest": approval[0]["digest"]})
-                time.sleep(rng.random() * 0.4)
-        pid = victim(server, kind)
-        if pid:
-            os.kill(pid, signal.SIGKILL)
-            kills[kind] += 1
-        if kind == "serve":
-            server.process.child.wait()
-            server.start()
-    for run_id in runs:  # not one by one: a lost lease ends after its 30 s, and the next crash need not wait for that
-        results[run_id] = settle(server, run_id)
+        crash_once(server, rng, kind, run_id)
+        kills[kind] += 1
+    results = {run_id: settle(server, run_id) for run_id in runs}  # together: a crash need not wait for the run before it
     listed = {r["id"] for r in server.items("/runs?limit=1000")}
-    print(f"seed {SEED}: kills {kills}, states { {s: sum(r['state'] == s for r in results.values()) for s in ENDED} }")
+    states = {s: sum(r["state"] == s for r in results.values()) for s in sorted(ENDED)}
+    twice = [run_id for run_id, (mark, file) in runs.items() if marks(file).count(f"start:{mark}") > 1]
+    print(f"seed {SEED}: {ROUNDS} rounds, kills {kills}, states { {s: n for s, n in states.items() if n} }, "
+          f"lost {len(set(runs) - listed)}, twice {len(twice)}, {time.monotonic() - started:.1f} s")
     for run_id, (mark, file) in runs.items():
         run, seen = results[run_id], marks(file)
         context = f"seed {SEED} run {run_id} {run['state']} {run['reason']} {seen} {[(s['id'], s['state'], s['result']) for s in run['steps']]}"
@@ -154,3 +159,5 @@ def test_killed_at_random_moments(parts):
             assert run["state"] == "unknown" and run["reason"] == "lost_runner" and change["result"] == "unknown", context
         if seen and change["result"] != "ok":
             assert change["result"] == "unknown", context
+    with open(server.process.log_path) as log:  # of every start: whoever had a lease was known to be dead, not just silent
+        assert "a lease ended unheard" not in log.read()

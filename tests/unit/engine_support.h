@@ -275,6 +275,13 @@ static inline void settle_writes(struct engine *engine)
 /* --- the runner's part -----------------------------------------------------------------------------------------------
  */
 
+/* How long polls, unconfirmed and confirmed leases live: polls from now on, and every lease. */
+static inline void engine_set_times(struct engine *engine, int64_t poll_ms, int64_t confirm_ms, int64_t lease_ms)
+{
+    run_queue_set_poll_ms(engine->jobs.runs->queue, poll_ms);
+    run_leases_set_times(engine->jobs.runs->leases, confirm_ms, lease_ms);
+}
+
 /* Starts a run by hand and returns its id. */
 static inline char *start_run(struct engine *engine, const char *runbook)
 {

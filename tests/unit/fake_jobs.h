@@ -39,6 +39,10 @@ static struct {
     op_done_fn log_done;
     void *log_arg;
     json_t *log_result;
+    /* a poll: waits when held */
+    bool poll_held;
+    op_done_fn poll_done;
+    void *poll_arg;
     /* the feed: one subscriber */
     void (*listener)(void *arg, const json_t *event);
     void *listener_arg;
@@ -88,7 +92,6 @@ FAKE_FN(run_get)
 FAKE_FN(run_cancel)
 FAKE_FN(run_rerun)
 FAKE_FN(run_resolve)
-FAKE_FN(run_lease)
 FAKE_FN(run_confirm)
 FAKE_FN(run_events)
 FAKE_FN(run_renew)
@@ -114,6 +117,27 @@ FAKE_FN(repository_list)
 FAKE_FN(repository_fetch)
 FAKE_FN(host_list)
 FAKE_FN(host_get)
+
+FAKE void run_lease(struct jobs *jobs G_GNUC_UNUSED, json_t *request, const struct actor *actor, op_done_fn done,
+                    void *arg)
+{
+    if (!fake.poll_held) {
+        fake_asked("run_lease", request, actor, done, arg);
+        return;
+    }
+    fake.called = "run_lease";
+    json_decref(fake.request);
+    fake.request = json_incref(request);
+    fake.poll_done = done;
+    fake.poll_arg = arg;
+}
+
+FAKE void run_lease_cancel(struct jobs *jobs G_GNUC_UNUSED, const void *arg)
+{
+    fake.called = "run_lease_cancel";
+    if (arg == fake.poll_arg)
+        fake.poll_done(fake.poll_arg, NULL, NULL);
+}
 
 /* Tokens are their role's name; "" and others are unknown. */
 static const struct {

@@ -476,9 +476,9 @@ static void test_redo_asks_again(void **state)
     assert_int_equal(decide(engine, request, "approve", &aiko), 0);
     g_autoptr(json_t) job = take_job(engine);
     json_decref(send_events(engine, job, "[{\"seq\":1,\"kind\":\"step_start\",\"step\":\"clean\"}]"));
-    run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 1);
+    engine_set_times(engine, 60000, 60000, 1);
     await_run(engine, id, "unknown");
-    run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 60000);
+    engine_set_times(engine, 60000, 60000, 60000);
     json_decref(call_ok(engine, run_resolve,
                         json_pack("{s:s, s:{s:s, s:s, s:s}}", "id", id, "body", "step", "clean", "as", "rerun",
                                   "reason", "nothing was deleted")));
@@ -503,9 +503,9 @@ static void test_lost_runner_asks_again(void **state)
         assert_int_equal(decide(engine, request, "approve", &aiko), 0);
         g_autoptr(json_t) job = take_job(engine);
         json_decref(send_events(engine, job, rows[i]));
-        run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 1);
+        engine_set_times(engine, 60000, 60000, 1);
         await_run(engine, id, "queued");
-        run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 60000);
+        engine_set_times(engine, 60000, 60000, 60000);
         g_autoptr(json_t) next = take_job(engine);
         assert_string_equal(json_get_string(next, "run", ""), id);
         assert_true(json_is_null(json_object_get(json_array_get(json_object_get(next, "steps"), 0), "approval")));

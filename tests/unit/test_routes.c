@@ -9,6 +9,7 @@
 #include "web/openapi.h"
 #include "web/route.h"
 #include <glib/gstdio.h>
+#include <unistd.h>
 
 struct fixture {
     struct jobs jobs;
@@ -79,21 +80,21 @@ static void on_done(void *arg, const struct http_response *response, const GErro
         g_hash_table_insert(f->headers, g_strdup(name), g_strdup(value));
 }
 
-static void start(struct fixture *f, const char *method, const char *path, const char *token, const char *body,
-                  const char *header, bool runner)
+static struct http_call *start(struct fixture *f, const char *method, const char *path, const char *token,
+                               const char *body, const char *header, bool runner)
 {
     g_autofree char *url = g_strconcat(f->base, path, NULL);
     g_autofree char *bearer = token != NULL ? g_strdup_printf("Authorization: Bearer %s", token) : NULL;
     const char *headers[3] = {header != NULL ? header : bearer, header != NULL ? bearer : NULL, NULL};
     f->done = false;
-    http_client_send(f->client,
-                     &(struct http_request){.method = method,
-                                            .url = url,
-                                            .headers = headers,
-                                            .unix_socket = runner ? f->socket_path : NULL,
-                                            .body = body,
-                                            .body_length = body != NULL ? strlen(body) : 0},
-                     on_done, f);
+    return http_client_send(f->client,
+                            &(struct http_request){.method = method,
+                                                   .url = url,
+                                                   .headers = headers,
+                                                   .unix_socket = runner ? f->socket_path : NULL,
+                                                   .body = body,
+                                                   .body_length = body != NULL ? strlen(body) : 0},
+                            on_done, f);
 }
 
 static void wait_done(struct fixture *f)
@@ -253,6 +254,27 @@ static void test_misses(void **state)
             row_failed(misses[i].why, "Allow is '%s'", header(f, "allow"));
         assert_null(fake.called);
     }
+}
+
+/* A worker's poll says which process it is, and ends when its connection does. */
+static void test_poll(void **state)
+{
+    struct fixture *f = *state;
+    fake.poll_held = true;
+    struct http_call *call = start(f, "POST", WIRE_LEASE_PATH, "runner", "{\"worker\":\"w1\"}", NULL, true);
+    while (fake.poll_done == NULL)
+        loop_step(f->jobs.loop);
+    assert_int_equal(json_get_integer(fake.request, "peer_pid", 0), getpid());
+    assert_string_equal(asked_for("body.worker"), "w1");
+    http_call_cancel(call);
+    while (strcmp(fake.called, "run_lease_cancel") != 0)
+        loop_step(f->jobs.loop);
+    fake.poll_held = false;
+    fake.result = json_pack("{s:s}", "run", "run_1");
+    start(f, "POST", WIRE_LEASE_PATH, "runner", "{\"worker\":\"w1\"}", NULL, true);
+    wait_done(f);
+    assert_int_equal(f->status, 200);
+    assert_non_null(strstr(f->body, "run_1"));
 }
 
 static void test_head_is_get_without_a_body(void **state)
@@ -653,6 +675,7 @@ int main(void)
         T(test_a_new_token_is_found_before_a_401),
         T(test_credential_forms),
         T(test_misses),
+        T(test_poll),
         T(test_head_is_get_without_a_body),
         T(test_ids_in_paths),
         T(test_query_parameters),

@@ -180,7 +180,7 @@ static void test_poll_waits(void **state)
 static void test_poll_ends(void **state)
 {
     struct engine *engine = *state;
-    run_queue_set_times(engine->jobs.runs->queue, 10, 5000, 30000);
+    engine_set_times(engine, 10, 5000, 30000);
     assert_null(poll_job(engine));
     call_refused(engine, run_lease, json_pack("{s:{}}", "body"), ERROR_INVALID);
 }
@@ -189,7 +189,7 @@ static void test_one_run_one_worker(void **state)
 {
     struct engine *engine = *state;
     two_steps(engine, "disk");
-    run_queue_set_times(engine->jobs.runs->queue, 10, 5000, 30000);
+    engine_set_times(engine, 10, 5000, 30000);
     g_autofree char *id = start_run(engine, "disk");
     g_autoptr(json_t) job = poll_job(engine);
     assert_non_null(job);
@@ -199,13 +199,8 @@ static void test_one_run_one_worker(void **state)
 /* Runs the loop until nobody has the run. */
 static void await_unleased(struct engine *engine)
 {
-    for (;;) {
-        g_autoptr(json_t) metrics = json_object();
-        run_queue_metrics(engine->jobs.runs->queue, metrics);
-        if (json_get_integer(metrics, "hikeshi_leases", 0) == 0)
-            return;
+    while (run_leases_count(engine->jobs.runs->leases) > 0)
         loop_step(engine->jobs.loop);
-    }
 }
 
 static void test_unconfirmed_goes_back(void **state)
@@ -214,9 +209,9 @@ static void test_unconfirmed_goes_back(void **state)
     two_steps(engine, "disk");
     g_autofree char *id = start_run(engine, "disk");
     g_autoptr(json_t) lost = poll_job(engine);
-    run_queue_set_times(engine->jobs.runs->queue, 60000, 1, 60000);
+    engine_set_times(engine, 60000, 1, 60000);
     await_unleased(engine);
-    run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 60000);
+    engine_set_times(engine, 60000, 60000, 60000);
     g_autoptr(json_t) job = poll_job(engine);
     assert_int_equal(json_get_integer(job, "attempt", 0), 2);
     call_refused(engine, run_confirm, of_job(lost), ERROR_CONFLICT);
@@ -232,7 +227,7 @@ static void test_impossible(void **state)
     struct runbook *runbook = two_steps(engine, "disk");
     g_free(runbook->hosts);
     runbook->hosts = g_strdup("((");
-    run_queue_set_times(engine->jobs.runs->queue, 1, 1, 60000);
+    engine_set_times(engine, 1, 1, 60000);
     g_atomic_int_set(&engine_end_fails, 1);
     g_autofree char *id = start_run(engine, "disk");
     for (bool ended = false; !ended;) {
@@ -270,11 +265,11 @@ static void test_lost_runner(void **state)
     struct engine *engine = *state;
     two_steps(engine, "disk");
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 60000);
+        engine_set_times(engine, 60000, 60000, 60000);
         g_autofree char *id = start_run(engine, "disk");
         g_autoptr(json_t) job = take_job(engine);
         json_decref(send_events(engine, job, rows[i].events));
-        run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 1);
+        engine_set_times(engine, 60000, 60000, 1);
         await_run(engine, id, rows[i].state);
         g_autoptr(json_t) run = get_run(engine, id);
         assert_string_equal(json_get_string(run, "reason", ""), rows[i].reason);
@@ -386,9 +381,9 @@ static char *unknown_run(struct engine *engine)
     char *id = start_run(engine, "disk");
     g_autoptr(json_t) job = take_job(engine);
     json_decref(send_events(engine, job, "[{\"seq\":1,\"kind\":\"step_start\",\"step\":\"clean\"}]"));
-    run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 1);
+    engine_set_times(engine, 60000, 60000, 1);
     await_run(engine, id, "unknown");
-    run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 60000);
+    engine_set_times(engine, 60000, 60000, 60000);
     return id;
 }
 
@@ -431,9 +426,9 @@ static void test_resolve_forgets_cancel(void **state)
     g_autoptr(json_t) job = take_job(engine);
     json_decref(send_events(engine, job, "[{\"seq\":1,\"kind\":\"step_start\",\"step\":\"clean\"}]"));
     json_decref(call_ok(engine, run_cancel, json_pack("{s:s}", "id", id)));
-    run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 1);
+    engine_set_times(engine, 60000, 60000, 1);
     await_run(engine, id, "unknown");
-    run_queue_set_times(engine->jobs.runs->queue, 60000, 60000, 60000);
+    engine_set_times(engine, 60000, 60000, 60000);
     json_decref(call_ok(engine, run_resolve, resolve(id, "clean", "ok")));
     g_autoptr(json_t) again = take_job(engine);
     engine_reopen(engine); /* leases are read anew, cancels included */
@@ -518,7 +513,7 @@ static void test_concurrency_queue(void **state)
 {
     struct engine *engine = *state;
     limited(engine, "disk", "limits: {concurrency: 1}\n");
-    run_queue_set_times(engine->jobs.runs->queue, 10, 5000, 30000);
+    engine_set_times(engine, 10, 5000, 30000);
     g_autofree char *first = start_with(engine, "disk", "db-1", NULL),
                     *second = start_with(engine, "disk", "db-1", NULL);
     g_autoptr(json_t) job = take_job(engine);

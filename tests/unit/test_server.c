@@ -26,6 +26,8 @@ struct fixture {
     struct server_request *held; /* the last request of /later */
     struct server_stream *stream;
     int closed; /* streams whose closed() came */
+    int hangups;
+    pid_t peer; /* of the last request of /poll */
     char *last_path;
 };
 
@@ -34,6 +36,21 @@ static void on_closed(void *arg)
     struct fixture *f = arg;
     f->closed++;
     f->stream = NULL;
+}
+
+static void on_hangup(void *arg)
+{
+    struct fixture *f = arg;
+    f->hangups++;
+    server_answer(f->held, 204, NULL, NULL, "", 0);
+    server_request_unref(g_steal_pointer(&f->held));
+}
+
+static void hold(struct fixture *f, struct server_request *request)
+{
+    f->held = server_request_ref(request);
+    f->peer = server_peer_pid(request);
+    server_request_on_hangup(request, on_hangup, f);
 }
 
 static void echo(struct server_request *request)
@@ -54,6 +71,8 @@ static void handle(void *arg, struct server_request *request)
     f->last_path = g_strdup(server_raw_path(request));
     if (strcmp(server_path(request), "/later") == 0)
         f->held = server_request_ref(request);
+    else if (strcmp(server_path(request), "/poll") == 0)
+        hold(f, request);
     else if (strcmp(server_path(request), "/stream") == 0)
         f->stream = server_stream_new(request, on_closed, f);
     else
@@ -441,11 +460,46 @@ static void test_client_gone_while_suspended(void **state)
     client_free(client);
 }
 
+/* A client that leaves while its answer is awaited is noticed then, not when the answer is written. */
+static void test_hangup_while_suspended(void **state)
+{
+    struct fixture *f = *state;
+    struct client *client = connect_to(f, f->address);
+    say(client, "GET /poll HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_held(f);
+    assert_int_equal(f->peer, 0); /* TCP does not say */
+    client_free(client);
+    while (f->hangups == 0)
+        loop_step(f->loop);
+    client = connect_to(f, f->address);
+    say(client, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(client, "GET /a 0");
+    client_free(client);
+    assert_int_equal(f->hangups, 1);
+}
+
+/* Once answered, the end of a connection is nobody's business. */
+static void test_hangup_after_the_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct client *client = connect_to(f, f->address);
+    say(client, "GET /poll HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_held(f);
+    echo(f->held);
+    expect(client, "GET /poll 0");
+    client_free(client);
+    client = connect_to(f, f->address);
+    say(client, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(client, "GET /a 0");
+    client_free(client);
+    assert_int_equal(f->hangups, 0);
+}
+
 static void test_server_ends_with_suspended_requests(void **state)
 {
     struct fixture *f = *state;
     struct client *waiting = connect_to(f, f->address), *streaming = connect_to(f, f->address);
-    say(waiting, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    say(waiting, "GET /poll HTTP/1.1\r\nHost: x\r\n\r\n");
     say(streaming, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
     wait_held(f);
     expect(streaming, "retry:");
@@ -599,6 +653,11 @@ static void test_unix_socket(void **state)
     struct client *client = client_new(f, AF_UNIX, (struct sockaddr *)&to, sizeof to);
     say(client, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
     expect(client, "GET /a 0  peer=unix");
+    say(client, "GET /poll HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_held(f);
+    assert_int_equal(f->peer, getpid());
+    echo(f->held);
+    expect(client, "GET /poll 0");
     assert_null(server_new(f->loop, &options, &error));
     assert_non_null(strstr(error->message, "already in use"));
     client_free(client);
@@ -682,6 +741,8 @@ int main(void)
         T(test_later_answer),
         T(test_many_later_answers_in_one_turn),
         T(test_client_gone_while_suspended),
+        T(test_hangup_while_suspended),
+        T(test_hangup_after_the_answer),
         T(test_server_ends_with_suspended_requests),
         T(test_quiesced_server_finishes_what_it_has),
         T(test_stream),

@@ -1,6 +1,7 @@
 #include "core/wire.h"
 #include "jobs/run.h"
 #include "web/api/api.h"
+#include "web/raw.h"
 
 /* The runner protocol (docs/design/wire.md): on DATA/runner.sock only. */
 const struct web_route routes_runner[] = {
@@ -8,7 +9,7 @@ const struct web_route routes_runner[] = {
      .path = WIRE_LEASE_PATH,
      .role = ROLE_RUNNER,
      .success = 200,
-     .fn = run_lease,
+     .raw = poll_serve,
      .body = "runner! worker! slots",
      .help = "wait for a job"},
     {.method = "POST",
