@@ -533,7 +533,7 @@ static void test_concurrency_after_unknown(void **state)
     struct engine *engine = *state;
     limited(engine, "disk", "limits: {concurrency: 1}\n");
     g_autofree char *lost = unknown_run(engine);
-    run_queue_set_times(engine->jobs.runs->queue, 10, 5000, 30000);
+    engine_set_times(engine, 10, 5000, 30000);
     g_autofree char *second = start_with(engine, "disk", "db-1", NULL);
     g_autoptr(json_t) job = take_job(engine);
     assert_string_equal(json_get_string(job, "run", ""), second);
