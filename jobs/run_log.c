@@ -4,6 +4,7 @@
  * The feed is fed by reading back what was committed, not by every writer on the side: so nothing is published that was
  * rolled back, nothing is forgotten, and the numbers (events.n) are those that readers resume from. */
 #include "core/errors.h"
+#include "core/limits.h"
 #include "core/log.h"
 #include "jobs/feed.h"
 #include "jobs/run_private.h"
@@ -22,24 +23,44 @@ static json_t *event_view(const json_t *row)
     return event;
 }
 
+struct page {
+    json_t *items;
+    size_t limit, bytes;
+    int64_t last;
+    bool more; /* there is at least one event after the page */
+};
+
+static size_t length_of(const struct store_row *row, int column)
+{
+    size_t length;
+    store_row_blob(row, column, &length);
+    return length;
+}
+
+static bool take_event(struct store_row *row, void *arg)
+{
+    struct page *page = arg;
+    page->more = json_array_size(page->items) >= page->limit || page->bytes >= LIMIT_LOG_PAGE_BYTES;
+    if (page->more)
+        return false;
+    g_autoptr(json_t) object = store_row_object(row);
+    json_array_append_new(page->items, event_view(object));
+    page->last = store_row_int(row, 0);
+    page->bytes += length_of(row, 7) + length_of(row, 8); /* body_json and text */
+    return true;
+}
+
 static bool log_job(struct store_tx *tx, struct call *call, GError **error)
 {
     const char *id = call_need_string(call->request, "id", error);
     int64_t after = call_integer(call->request, "after", 0, G_MAXINT64);
     int64_t limit = MAX(call_integer(call->request, "limit", PAGE_DEFAULT, PAGE_MAXIMUM), 1);
-    g_autoptr(json_t) run = id ? run_row(tx, id, error) : NULL, rows = NULL;
-    if (!run || !store_list(tx, SQL_RUN_LOG, &rows, error, "sii", id, after, limit))
+    g_autoptr(json_t) run = id ? run_row(tx, id, error) : NULL, items = json_array();
+    struct page page = {.items = items, .limit = (size_t)limit, .last = after};
+    if (!run || !store_query(tx, SQL_RUN_LOG, take_event, &page, error, "sii", id, after, limit + 1))
         return false;
-    json_t *items = json_array();
-    size_t index;
-    json_t *row;
-    json_array_foreach (rows, index, row) {
-        json_array_append_new(items, event_view(row));
-        after = json_get_integer(row, "n", after);
-    }
-    bool complete = json_array_size(rows) < (size_t)limit;
-    call->result = json_pack("{s:o, s:I, s:b}", "items", items, "next", (json_int_t)after, "ended",
-                             complete && run_state_ended(run_row_state(run)));
+    call->result = json_pack("{s:O, s:I, s:b, s:b}", "items", items, "next", (json_int_t)page.last, "more", page.more,
+                             "ended", !page.more && run_state_ended(run_row_state(run)));
     return true;
 }
 

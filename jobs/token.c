@@ -284,20 +284,40 @@ void token_refresh(struct jobs *jobs, void (*done)(void *arg), void *arg)
     schedule_read(service);
 }
 
+/* The entry of a token that is good now, or NULL. Its use keeps the table fresh. */
+static const struct entry *live_entry(struct token_service *service, const char *hash)
+{
+    const struct entry *entry = g_hash_table_lookup(service->entries, hash);
+    if (!entry || entry->role == ROLE_NONE || (entry->expires_at && entry->expires_at <= clock_now_ms()))
+        return NULL;
+    if (loop_now_ms(service->jobs->loop) - service->read_ms > REFRESH_AFTER_MS)
+        start_read(service);
+    return entry;
+}
+
+char *token_hash(const char *bearer)
+{
+    return crypto_sha256_hex(bearer, strlen(bearer));
+}
+
+enum role token_role(struct jobs *jobs, const char *hash)
+{
+    const struct entry *entry = live_entry(jobs->tokens, hash);
+    return entry ? entry->role : ROLE_NONE;
+}
+
 const struct actor *token_actor(struct jobs *jobs, const char *bearer)
 {
     struct token_service *service = jobs->tokens;
     if (!bearer || !*bearer)
         return NULL;
-    g_autofree char *hash = crypto_sha256_hex(bearer, strlen(bearer));
-    const struct entry *entry = g_hash_table_lookup(service->entries, hash);
-    if (!entry || entry->role == ROLE_NONE || (entry->expires_at && entry->expires_at <= clock_now_ms()))
+    g_autofree char *hash = token_hash(bearer);
+    const struct entry *entry = live_entry(service, hash);
+    if (!entry)
         return NULL;
     g_free(service->actor_name);
     service->actor_name = g_strdup(entry->name);
     service->actor = (struct actor){.kind = "token", .name = service->actor_name, .role = entry->role, .via = "api"};
-    if (loop_now_ms(jobs->loop) - service->read_ms > REFRESH_AFTER_MS)
-        start_read(service);
     return &service->actor;
 }
 

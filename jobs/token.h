@@ -22,6 +22,11 @@ void token_service_free(struct token_service *service);
  * a 401. */
 void token_refresh(struct jobs *jobs, void (*done)(void *arg), void *arg);
 const struct actor *token_actor(struct jobs *jobs, const char *bearer);
+/* For what outlives its request: the text that a token is known by from now on (g_free), and the role that it has at
+ * this moment: ROLE_NONE when it was revoked or has expired. A revocation by another process is seen after a few
+ * seconds. */
+char *token_hash(const char *bearer);
+enum role token_role(struct jobs *jobs, const char *hash);
 void token_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void token_create_request(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void token_revoke(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);

@@ -168,10 +168,10 @@ static void run_route(struct web_call *call)
 /* --- who asks
  * ------------------------------------------------------------------------------------------------------------- */
 
-/* The token of "Authorization: Bearer TOKEN" (RFC 6750), or NULL. */
-static const char *bearer_of(const struct server_request *request)
+/* The token of "Authorization: Bearer TOKEN" (RFC 6750). */
+const char *web_call_bearer(const struct web_call *call)
 {
-    const char *header = server_header(request, "Authorization");
+    const char *header = server_header(call->request, "Authorization");
     if (header == NULL || g_ascii_strncasecmp(header, "bearer ", 7) != 0)
         return NULL;
     header += 7;
@@ -207,7 +207,7 @@ static void refresh_then_authorise(const struct web_call *call)
 
 static void authorise(struct web_call *call)
 {
-    const char *bearer = bearer_of(call->request);
+    const char *bearer = web_call_bearer(call);
     call->actor = bearer != NULL ? token_actor(call->web->jobs, bearer) : NULL;
     if (call->actor == NULL) {
         if (bearer == NULL)

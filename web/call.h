@@ -27,6 +27,8 @@ size_t web_body_limit(void *arg, const struct server_request *request);
 
 /* The request object of the jobs_fn: path, query, body, idempotency_key; or NULL with the error. New reference. */
 json_t *web_call_request(const struct web_call *call, GError **error);
+/* The bearer token that the request came with, or NULL. Borrowed. */
+const char *web_call_bearer(const struct web_call *call);
 /* Asks the route's jobs_fn and answers with what it says. */
 void web_call_ask(struct web_call *call);
 /* Answers with what a jobs_fn said: `success` with its result, 204 without one, or the error. */

@@ -6,24 +6,32 @@
  * the first page, and what both have is dropped. Slow clients cost a page of memory, never an event. */
 #include "web/log_reader.h"
 #include "core/errors.h"
+#include "core/limits.h"
 #include "jobs/feed.h"
 #include "jobs/run.h"
+#include "jobs/token.h"
 #include "web/call.h"
 #include <string.h>
 
 #define PAGE_EVENTS 100
-/* Above this the client is not up to date; a page of one output chunk each is far below the stream's ring. */
+/* Above this the client is not up to date; a page is about as large as the stream's ring. */
 #define QUEUED_BYTES ((size_t)64 * 1024)
+
+/* So long a stream may outlive its token. */
+#define LOOK_AGAIN_MS 1000
 
 struct log_readers {
     struct jobs *jobs;
-    GHashTable *all; /* set of struct log_reader* */
+    GHashTable *all;          /* set of struct log_reader* */
+    struct loop_timer *timer; /* runs while there are readers: are their tokens still good? */
 };
 
 struct log_reader {
     struct log_readers *owner; /* NULL: the reader is over and waits for a read that is under way */
     char *run;
     struct actor actor; /* own strings */
+    char *token;        /* its hash */
+    enum role role;     /* what the route needs */
     struct server_request *request;
     struct server_stream *stream; /* NULL before the first page */
     struct feed_subscription *subscription;
@@ -35,14 +43,6 @@ struct log_reader {
     bool ended;   /* the page is the last one: the run has ended */
 };
 
-struct log_readers *log_readers_new(struct jobs *jobs)
-{
-    struct log_readers *readers = g_new0(struct log_readers, 1);
-    readers->jobs = jobs;
-    readers->all = g_hash_table_new(NULL, NULL);
-    return readers;
-}
-
 static void reader_free(struct log_reader *reader)
 {
     json_decref(reader->page);
@@ -50,6 +50,7 @@ static void reader_free(struct log_reader *reader)
     g_free((char *)(uintptr_t)reader->actor.kind);
     g_free((char *)(uintptr_t)reader->actor.name);
     g_free((char *)(uintptr_t)reader->actor.via);
+    g_free(reader->token);
     g_free(reader->run);
     g_free(reader);
 }
@@ -60,9 +61,32 @@ static void reader_over(struct log_reader *reader)
     if (reader->stream != NULL)
         server_stream_end(g_steal_pointer(&reader->stream));
     g_hash_table_remove(reader->owner->all, reader);
+    if (g_hash_table_size(reader->owner->all) == 0)
+        loop_timer_stop(reader->owner->timer);
     reader->owner = NULL;
     if (!reader->reading)
         reader_free(reader);
+}
+
+/* Streams whose token was revoked or has expired end; their clients come back and are told 401. */
+static void look_again(void *arg)
+{
+    struct log_readers *readers = arg;
+    g_autoptr(GList) all = g_hash_table_get_keys(readers->all);
+    for (GList *link = all; link != NULL; link = link->next) {
+        struct log_reader *reader = link->data;
+        if (reader->stream != NULL && !route_role_allows(token_role(readers->jobs, reader->token), reader->role))
+            reader_over(reader);
+    }
+}
+
+struct log_readers *log_readers_new(struct jobs *jobs)
+{
+    struct log_readers *readers = g_new0(struct log_readers, 1);
+    readers->jobs = jobs;
+    readers->all = g_hash_table_new(NULL, NULL);
+    readers->timer = loop_timer_new(jobs->loop, look_again, readers);
+    return readers;
 }
 
 void log_readers_free(struct log_readers *readers)
@@ -73,6 +97,7 @@ void log_readers_free(struct log_readers *readers)
     for (GList *link = all; link != NULL; link = link->next)
         reader_over(link->data);
     g_hash_table_unref(readers->all);
+    loop_timer_free(readers->timer);
     g_free(readers);
 }
 
@@ -179,7 +204,7 @@ static void on_page(void *arg, json_t *result, const GError *error)
     reader->page = json_incref(json_object_get(result, "items"));
     reader->sent = 0;
     reader->ended = json_get_bool(result, "ended", false);
-    reader->behind |= json_array_size(reader->page) >= PAGE_EVENTS;
+    reader->behind |= json_get_bool(result, "more", false);
     pump(reader);
 }
 
@@ -210,6 +235,39 @@ static json_int_t first_after(const struct server_request *request)
     return text != NULL && g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT64, &after, NULL) ? (json_int_t)after : 0;
 }
 
+static guint count_of_token(const struct log_readers *readers, const char *token)
+{
+    guint count = 0;
+    GHashTableIter iter;
+    struct log_reader *reader;
+    g_hash_table_iter_init(&iter, readers->all);
+    while (g_hash_table_iter_next(&iter, (void **)&reader, NULL))
+        count += strcmp(reader->token, token) == 0;
+    return count;
+}
+
+static struct log_reader *reader_new(const struct web_call *call)
+{
+    struct log_readers *owner = call->web->log_readers;
+    struct log_reader *reader = g_new0(struct log_reader, 1);
+    reader->owner = owner;
+    reader->run = route_param(&call->params, "id");
+    if (reader->run == NULL)
+        reader->run = g_strdup("");
+    reader->actor = (struct actor){.kind = g_strdup(call->actor->kind),
+                                   .name = g_strdup(call->actor->name),
+                                   .role = call->actor->role,
+                                   .via = g_strdup(call->actor->via)};
+    reader->token = token_hash(web_call_bearer(call));
+    reader->role = call->route->role;
+    reader->request = server_request_ref(call->request);
+    reader->last = first_after(call->request);
+    if (g_hash_table_size(owner->all) == 0)
+        loop_timer_start(owner->timer, LOOK_AGAIN_MS, LOOK_AGAIN_MS);
+    g_hash_table_add(owner->all, reader);
+    return reader;
+}
+
 void log_reader_serve(struct web_call *call)
 {
     if (!wants_stream(call->request)) {
@@ -217,18 +275,14 @@ void log_reader_serve(struct web_call *call)
         return;
     }
     struct log_readers *owner = call->web->log_readers;
-    struct log_reader *reader = g_new0(struct log_reader, 1);
-    reader->owner = owner;
-    reader->run = route_param(&call->params, "id");
-    reader->actor = (struct actor){.kind = g_strdup(call->actor->kind),
-                                   .name = g_strdup(call->actor->name),
-                                   .role = call->actor->role,
-                                   .via = g_strdup(call->actor->via)};
-    reader->request = server_request_ref(call->request);
-    reader->last = first_after(call->request);
-    g_hash_table_add(owner->all, reader);
-    if (reader->run == NULL)
-        reader->run = g_strdup("");
+    struct log_reader *reader = reader_new(call);
+    if (count_of_token(owner, reader->token) > LIMIT_SSE_CLIENTS_OF_TOKEN) {
+        g_autoptr(GError) error =
+            g_error_new(HIKESHI_ERROR, ERROR_BUSY, "this token follows %d logs already", LIMIT_SSE_CLIENTS_OF_TOKEN);
+        web_call_fail(call->request, error);
+        reader_over(reader);
+        return;
+    }
     g_autofree char *topic = g_strdup_printf("run:%s", reader->run);
     reader->subscription = feed_subscribe(owner->jobs->feed, topic, on_event, reader);
     read_page(reader);

@@ -90,6 +90,25 @@ def test_the_log_follows_to_the_end(server):
     assert {e["n"] for e in events if "n" in e} == {e["n"] for e in server.items(f"/runs/{run_id}/log")}
 
 
+@pytest.mark.parametrize("expires", [None, "1s"])
+def test_a_stream_ends_with_its_token(server, repository, expires):
+    repository.commit({"runbooks/long.md": READ_STEP.replace("effect=read", "effect=read wait=1h")})
+    server.request("POST", "/api/v1/repositories/fetch")
+    wait_for(lambda: "long" in [item["id"] for item in server.items("/runbooks")], "the runbook")
+    run_id = server.start_run("long")
+    server.wait_run(run_id, {"waiting"})
+    made = server.request("POST", "/api/v1/tokens", {"name": "box", "role": "viewer", **({"expires": expires} if expires else {})})[1]
+    ask = urllib.request.Request(f"{server.url}/api/v1/runs/{run_id}/log",
+                                 headers={"Authorization": f"Bearer {made['token']}", "Accept": "text/event-stream"})
+    with urllib.request.urlopen(ask, timeout=60) as stream:
+        assert stream.readline().startswith(b"retry:")
+        if not expires:
+            assert server.request("DELETE", f"/api/v1/tokens/{made['id']}")[0] in (200, 204)
+        rest = stream.read().decode() # until the server ends it
+    assert "event: run" in rest and "event: end" not in rest
+    assert server.request("GET", "/api/v1/runs", token=made["token"])[0] == 401
+
+
 def test_an_idempotent_start_is_one_run(server):
     first = server.start_run("nothing", **{"Idempotency-Key": "once"})
     assert server.start_run("nothing", **{"Idempotency-Key": "once"}) == first

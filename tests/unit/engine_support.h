@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/crypto.h"
 #include "core/errors.h"
+#include "core/limits.h"
 #include "jobs/approval.h"
 #include "jobs/catalog.h"
 #include "jobs/feed.h"

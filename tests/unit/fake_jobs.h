@@ -6,12 +6,12 @@
 #include "core/errors.h"
 #include "jobs/approval.h"
 #include "jobs/catalog.h"
+#include "jobs/catalog_api.h"
 #include "jobs/delivery.h"
 #include "jobs/feed.h"
 #include "jobs/incident.h"
 #include "jobs/outbox.h"
 #include "jobs/run.h"
-#include "jobs/catalog_api.h"
 #include "jobs/schedule.h"
 #include "jobs/token.h"
 #include <string.h>
@@ -19,13 +19,14 @@
 #define FAKE __attribute__((weak))
 
 static struct {
-    const char *called; /* the function asked last */
-    json_t *request;    /* with this */
-    char *actor;        /* by this one: "name/role" */
-    json_t *result;     /* what it answers; NULL = 204 */
-    int code;           /* or this error; -1 = none */
-    int refreshes;      /* of the token table */
-    char *late_token;   /* known only after a refresh */
+    const char *called;  /* the function asked last */
+    json_t *request;     /* with this */
+    char *actor;         /* by this one: "name/role" */
+    json_t *result;      /* what it answers; NULL = 204 */
+    int code;            /* or this error; -1 = none */
+    int refreshes;       /* of the token table */
+    char *late_token;    /* known only after a refresh */
+    const char *revoked; /* a token that is no longer good */
     int ready;
     /* webhooks */
     char *source, *body, *header, *query;
@@ -173,6 +174,18 @@ FAKE const struct actor *token_actor(struct jobs *jobs G_GNUC_UNUSED, const char
     return NULL;
 }
 
+FAKE char *token_hash(const char *bearer)
+{
+    return g_strdup(bearer);
+}
+
+FAKE enum role token_role(struct jobs *jobs, const char *hash)
+{
+    const struct actor *actor =
+        fake.revoked != NULL && strcmp(hash, fake.revoked) == 0 ? NULL : token_actor(jobs, hash);
+    return actor != NULL ? actor->role : ROLE_NONE;
+}
+
 FAKE void token_refresh(struct jobs *jobs, void (*done)(void *arg), void *arg)
 {
     fake.refreshes++;
@@ -241,8 +254,9 @@ FAKE void run_log(struct jobs *jobs, json_t *request, const struct actor *actor,
         json_array_append_new(items, json_deep_copy(event));
         last = json_get_integer(event, "n", 0);
     }
-    bool complete = (json_int_t)json_array_size(items) < limit;
-    json_t *result = json_pack("{s:o, s:I, s:b}", "items", items, "next", last, "ended", complete && fake.ended);
+    bool complete = last == json_get_integer(json_array_get(fake.log, json_array_size(fake.log) - 1), "n", last);
+    json_t *result = json_pack("{s:o, s:I, s:b, s:b}", "items", items, "next", last, "more", !complete, "ended",
+                               complete && fake.ended);
     fake.log_done = done;
     fake.log_arg = arg;
     fake.log_result = result;

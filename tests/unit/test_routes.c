@@ -600,6 +600,48 @@ static void test_log_of_no_run(void **state)
     assert_null(fake.listener);
 }
 
+/* Nothing else happens, and yet the stream ends, without the word that the run has. */
+static void test_log_ends_with_its_token(void **state)
+{
+    struct fixture *f = *state;
+    fake_stored(2);
+    follow(f, "/api/v1/runs/run_1/log", NULL);
+    wait_listener(f);
+    fake.revoked = "viewer";
+    wait_done(f);
+    g_autofree char *ids = ids_of(f->body);
+    assert_string_equal(ids, "1 2");
+    assert_null(strstr(f->body, "event: end"));
+    assert_null(fake.listener);
+}
+
+static void on_stream(void *arg, const struct http_response *response, const GError *error)
+{
+    int *statuses = arg;
+    if (error == NULL)
+        statuses[response->status == 503]++;
+}
+
+static void test_log_streams_of_one_token(void **state)
+{
+    struct fixture *f = *state;
+    fake_stored(1);
+    int statuses[2] = {0};
+    g_autofree char *url = g_strconcat(f->base, "/api/v1/runs/run_1/log", NULL);
+    const char *headers[] = {"Authorization: Bearer viewer", "Accept: text/event-stream", NULL};
+    for (int i = 0; i <= LIMIT_SSE_CLIENTS_OF_TOKEN; i++)
+        http_client_send(f->client, &(struct http_request){.url = url, .headers = headers}, on_stream, statuses);
+    while (statuses[1] == 0)
+        loop_step(f->jobs.loop);
+    fake.ended = true; /* the others are unharmed; somebody else's come through */
+    headers[0] = "Authorization: Bearer operator";
+    f->done = false;
+    http_client_send(f->client, &(struct http_request){.url = url, .headers = headers}, on_done, f);
+    wait_done(f);
+    assert_int_equal(f->status, 200);
+    assert_int_equal(statuses[1], 1);
+}
+
 static void test_log_as_json(void **state)
 {
     struct fixture *f = *state;
@@ -692,6 +734,8 @@ int main(void)
         T(test_log_pages_a_long_run),
         T(test_log_that_ends_by_a_state_change),
         T(test_log_of_no_run),
+        T(test_log_ends_with_its_token),
+        T(test_log_streams_of_one_token),
         T(test_log_as_json),
         T(test_log_reader_outlives_its_server),
         cmocka_unit_test(test_docs_name_every_route),

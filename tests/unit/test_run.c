@@ -76,9 +76,45 @@ static void test_log(void **state)
                                                                                "b");
     assert_true(json_is_null(json_object_get(json_array_get(items, 0), "seq")));
     assert_false(json_get_bool(log, "ended", true));
+    assert_false(json_get_bool(log, "more", true));
     g_autoptr(json_t) rest =
         call_ok(engine, run_log, json_pack("{s:s, s:I}", "id", id, "after", json_get_integer(log, "next", 0)));
     assert_int_equal(json_array_size(json_object_get(rest, "items")), 0);
+    g_autoptr(json_t) first = call_ok(engine, run_log, json_pack("{s:s, s:s}", "id", id, "limit", "2"));
+    assert_int_equal(json_array_size(json_object_get(first, "items")), 2);
+    assert_true(json_get_bool(first, "more", false));
+}
+
+/* However many events are asked for, a page stays small: the output of a run may be 64 MiB. */
+static void test_log_pages_are_bounded(void **state)
+{
+    enum { CHUNKS = 40 };
+    struct engine *engine = *state;
+    two_steps(engine, "disk");
+    g_autofree char *id = start_run(engine, "disk"), *chunk = g_strnfill(LIMIT_OUTPUT_CHUNK_BYTES, 'x');
+    g_autoptr(json_t) job = take_job(engine);
+    json_decref(send_events(engine, job, start_and_step));
+    for (int seq = 3; seq < 3 + CHUNKS; seq++) {
+        g_autofree char *event = g_strdup_printf(
+            "[{\"seq\":%d,\"kind\":\"output\",\"step\":\"look\",\"stream\":\"out\",\"text\":\"%s\"}]", seq, chunk);
+        json_decref(send_events(engine, job, event));
+    }
+    size_t outputs = 0, pages = 0;
+    json_int_t after = 0;
+    for (bool more = true; more; pages++) {
+        g_autoptr(json_t) page =
+            call_ok(engine, run_log, json_pack("{s:s, s:I, s:i}", "id", id, "after", after, "limit", 5000));
+        g_autofree char *text = json_text(page);
+        assert_true(strlen(text) < LIMIT_LOG_PAGE_BYTES + 2 * LIMIT_OUTPUT_CHUNK_BYTES);
+        size_t index;
+        json_t *event;
+        json_array_foreach (json_object_get(page, "items"), index, event)
+            outputs += strcmp(json_get_string(event, "kind", ""), "output") == 0;
+        after = json_get_integer(page, "next", 0);
+        more = json_get_bool(page, "more", false);
+    }
+    assert_int_equal(outputs, CHUNKS);
+    assert_true(pages > 1);
 }
 
 static void test_events_once(void **state)
@@ -633,6 +669,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         engine_test(test_whole_run),
         engine_test(test_log),
+        engine_test(test_log_pages_are_bounded),
         engine_test(test_events_once),
         engine_test(test_end_acknowledged_twice),
         engine_test(test_bad_events),

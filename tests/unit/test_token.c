@@ -96,12 +96,15 @@ static void test_create_and_revoke(void **state)
     assert_non_null(actor);
     assert_int_equal(actor->role, ROLE_OPERATOR);
     assert_string_equal(actor->name, "ci");
+    g_autofree char *hash = token_hash(text);
+    assert_int_equal(token_role(&engine->jobs, hash), ROLE_OPERATOR);
     g_autoptr(json_t) list = call_ok(engine, token_list, json_object());
     g_autofree char *shown = json_text(list);
     assert_null(strstr(shown, text)); /* never again */
     json_t *request = json_pack("{s:O}", "id", json_object_get(made, "id"));
     json_decref(call_ok(engine, token_revoke, json_incref(request)));
     assert_null(token_actor(&engine->jobs, text));
+    assert_int_equal(token_role(&engine->jobs, hash), ROLE_NONE);
     call_refused(engine, token_revoke, request, ERROR_NOT_FOUND);
 }
 
@@ -114,8 +117,11 @@ static void test_expiry(void **state)
     const char *text = json_get_string(made, "token", NULL);
     clock_set_fake(now_ms + 3599999);
     assert_non_null(token_actor(&engine->jobs, text));
+    g_autofree char *hash = token_hash(text);
+    assert_int_equal(token_role(&engine->jobs, hash), ROLE_VIEWER);
     clock_set_fake(now_ms + 3600000);
     assert_null(token_actor(&engine->jobs, text));
+    assert_int_equal(token_role(&engine->jobs, hash), ROLE_NONE);
 }
 
 static void test_refused(void **state)
