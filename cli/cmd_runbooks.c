@@ -9,7 +9,8 @@ static int list(struct cli_call *call)
     static const char *const headers[] = {"ID", "KIND", "OWNER", "SEVERITY", "TITLE", NULL};
     static const char *const paths[] = {"id", "kind", "owner", "severity", "title", NULL};
     static const char *const filters[] = {"kind", "owner", NULL};
-    return client_print_list(call, "/runbooks", filters, headers, paths, "no runbooks");
+    return client_print_list(call, "/runbooks", filters, headers, paths,
+                             "no runbooks in service; 'hikeshi runbooks findings' says what is wrong in files");
 }
 
 static void print_params(const json_t *runbook)

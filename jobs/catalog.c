@@ -136,6 +136,22 @@ static void log_switch(const struct repository_reading *item, const struct catal
              "parsed", parsed, NULL);
 }
 
+/* What an author broke is worth a line where the operator looks; all of it is at GET /api/v1/findings. */
+static void log_errors(const struct finding_list *findings)
+{
+    enum { SHOWN = 10 };
+    size_t errors = 0;
+    for (size_t i = 0; i < finding_count(findings); i++) {
+        const struct finding *finding = finding_at(findings, i);
+        if (finding->level != FINDING_ERROR || ++errors > SHOWN)
+            continue;
+        g_autofree char *text = finding_to_text(finding);
+        log_warn("a file has an error: its last good version, if any, stays in service", "finding", text, NULL);
+    }
+    if (errors > SHOWN)
+        log_warn("more errors: see 'hikeshi runbooks findings'", NULL);
+}
+
 /* On the loop: takes what the reading made. Returns whether the set was switched. */
 static bool take(struct catalog *catalog, struct reading *reading)
 {
@@ -148,6 +164,7 @@ static bool take(struct catalog *catalog, struct reading *reading)
     }
     if (reading->set == NULL)
         return false;
+    log_errors(reading->set->findings);
     struct catalog_set *before = catalog->current;
     catalog->current = g_steal_pointer(&reading->set);
     catalog_set_unref(before);

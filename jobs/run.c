@@ -145,11 +145,18 @@ static void after_start(struct call *call)
     outbox_kick(call->jobs);
 }
 
+static void set_not_in_service(const struct catalog_set *set, const char *id, GError **error)
+{
+    bool broken = set && set->findings && finding_count_level(set->findings, FINDING_ERROR) > 0;
+    errors_set(error, ERROR_NOT_FOUND, "there is no runbook '%s' in service%s", id,
+               broken ? "; some files have errors: see 'hikeshi runbooks findings'" : "");
+}
+
 static const struct runbook *find_runbook(const struct call *call, const char *id, GError **error)
 {
     const struct runbook *runbook = call->set ? catalog_set_runbook(call->set, id) : NULL;
     if (!runbook)
-        errors_set(error, ERROR_NOT_FOUND, "there is no runbook '%s' in service", id);
+        set_not_in_service(call->set, id, error);
     return runbook;
 }
 
@@ -293,7 +300,7 @@ static bool rerun_job(struct store_tx *tx, struct call *call, GError **error)
     }
     const struct runbook *runbook = runbook_of(call->set, row);
     if (!runbook) {
-        errors_set(error, ERROR_NOT_FOUND, "there is no runbook '%s' in service", json_get_string(row, "runbook", "?"));
+        set_not_in_service(call->set, json_get_string(row, "runbook", "?"), error);
         return false;
     }
     g_autoptr(json_t) params =

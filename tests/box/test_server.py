@@ -95,6 +95,14 @@ def test_a_broken_file_keeps_its_last_good_version(site):
     assert any(f["file"].endswith("true.md") and "titel" in f["message"] and f["suggestion"] for f in findings), findings
 
 
+def test_a_file_that_was_never_good_is_spoken_of(site):
+    site.publish({"runbooks/new.md": MANUAL.replace("title: True", "titel: True")})
+    assert "new.md:3" in site.server.process.output() and "titel" in site.server.process.output()
+    refused = site.server.cli("start", "new", check=False)
+    assert refused.returncode == 1 and "no runbook 'new' in service; some files have errors" in refused.stderr, refused.stderr
+    assert "titel" in site.server.cli("runbooks", "findings").stdout
+
+
 def test_a_run_is_pinned_to_its_commit(site, tmp_path):
     gate = tmp_path / "gate"
     os.mkfifo(gate)
