@@ -201,11 +201,11 @@ def test_http_with_token(web, repository, tmp_path):
 
 def test_untrusted_certificate(web, tmp_path):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj",
-                    "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"],
+                    "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"],
                    check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
     web.socket = context.wrap_socket(web.socket, server_side=True)
-    status, line = fetch(tmp_path / "m.git", f"https://localhost:{web.server_port}/ops/.git", user="bot", token="env:BOT",
+    status, line = fetch(tmp_path / "m.git", f"https://127.0.0.1:{web.server_port}/ops/.git", user="bot", token="env:BOT",
                          env={"BOT": "s3cret"})
     assert status == 1 and re.search("certificate|SSL|TLS", line), line
