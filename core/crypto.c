@@ -80,6 +80,42 @@ void crypto_sha256(const void *data, size_t length, uint8_t ret_hash[32])
     sha256_of(data, length, "", 0, ret_hash);
 }
 
+struct crypto_hash {
+    EVP_MD_CTX *context;
+};
+
+struct crypto_hash *crypto_hash_new(void)
+{
+    struct crypto_hash *hash = g_new0(struct crypto_hash, 1);
+    hash->context = EVP_MD_CTX_new();
+    if (hash->context == NULL || EVP_DigestInit_ex2(hash->context, sha256_algorithm(), NULL) != 1)
+        g_error("libcrypto cannot hash");
+    return hash;
+}
+
+void crypto_hash_add(struct crypto_hash *hash, const void *data, size_t length)
+{
+    if (EVP_DigestUpdate(hash->context, data, length) != 1)
+        g_error("libcrypto cannot hash");
+}
+
+char *crypto_hash_end(struct crypto_hash *hash)
+{
+    uint8_t digest[SHA256_SIZE];
+    if (EVP_DigestFinal_ex(hash->context, digest, NULL) != 1)
+        g_error("libcrypto cannot hash");
+    crypto_hash_free(hash);
+    return crypto_hex(digest, sizeof digest);
+}
+
+void crypto_hash_free(struct crypto_hash *hash)
+{
+    if (hash == NULL)
+        return;
+    EVP_MD_CTX_free(hash->context);
+    g_free(hash);
+}
+
 /* --- everything else
  * --------------------------------------------------------------------------------------------------- */
 

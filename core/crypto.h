@@ -14,6 +14,12 @@ void crypto_hmac_sha256(const void *key, size_t key_length, const void *data, si
 void crypto_hmac_sha1(const void *key, size_t key_length, const void *data, size_t length, uint8_t ret_mac[20]);
 void crypto_sha256(const void *data, size_t length, uint8_t ret_hash[32]);
 char *crypto_sha256_hex(const void *data, size_t length); /* lower hex, g_free */
+/* SHA-256 of what comes piece by piece. crypto_hash_end() gives lower hex (g_free) and frees; crypto_hash_free() without. */
+struct crypto_hash;
+struct crypto_hash *crypto_hash_new(void);
+void crypto_hash_add(struct crypto_hash *hash, const void *data, size_t length);
+char *crypto_hash_end(struct crypto_hash *hash);
+void crypto_hash_free(struct crypto_hash *hash);
 char *crypto_hex(const void *data, size_t length);
 bool crypto_equal(const void *a, const void *b, size_t length); /* constant time */
 

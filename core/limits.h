@@ -68,6 +68,8 @@
     (512 * 1024) /* of a shell step, kept for steps.ID of later steps; shared by its hosts */
 #define LIMIT_OUTPUT_CHUNK_BYTES (32 * 1024) /* one output event */
 #define LIMIT_EVENTS_IN_FLIGHT   1024        /* unacknowledged events of a run before its step waits */
+/* A file by upload or download: it is in memory, and a step has 64 MiB. */
+#define LIMIT_TRANSFER_BYTES (32 * 1024 * 1024)
 /* One value in a log line: enough to recognise it; the whole text is elsewhere. */
 #define LIMIT_LOG_VALUE_BYTES 2048
 /* A key, token or certificate; a larger file is the wrong file. */

@@ -14,9 +14,8 @@ struct ssh_channel {
     enum state state;
     bool detached;
     bool told_sent;
-    char *exec;
-    size_t exec_length;
-    char *address;
+    const char *startup; /* "exec", "subsystem"; NULL = a connection */
+    char *what;          /* the command, the subsystem or the address */
     bool write_blocked;
     GBytes *input;
     size_t input_sent;
@@ -29,9 +28,10 @@ struct ssh_channel *ssh_channel_start(struct ssh_session *session, const struct 
     struct ssh_channel *channel = g_new0(struct ssh_channel, 1);
     channel->session = session;
     channel->request = *request;
-    channel->exec = g_strdup(request->exec);
-    channel->exec_length = request->exec ? strlen(request->exec) : 0;
-    channel->address = g_strdup(request->address);
+    channel->startup = request->exec ? "exec" : request->subsystem ? "subsystem" : NULL;
+    channel->what = g_strdup(request->exec        ? request->exec
+                             : request->subsystem ? request->subsystem
+                                                  : request->address);
     channel->input = request->input ? g_bytes_ref(request->input) : NULL;
     ssh_session_add(session, channel);
     return channel;
@@ -72,18 +72,29 @@ static bool step_waiting(struct ssh_channel *channel)
     return true;
 }
 
+static bool is_conversation(const struct ssh_channel *channel)
+{
+    return channel->request.opened != NULL;
+}
+
+/* Nothing more has to be asked for. */
+static void established(struct ssh_channel *channel)
+{
+    ssh_session_release_token(channel->session, channel);
+    channel->state = channel->detached ? CLOSING : RUNNING;
+    if (is_conversation(channel) && !channel->detached)
+        channel->request.opened(channel->request.arg);
+}
+
 /* A connection is ready when it is open; a command has more to ask. */
 static void opened(struct ssh_channel *channel)
 {
-    if (channel->detached) {
+    if (channel->detached)
         channel->state = CLOSING;
-    } else if (ssh_channel_is_command(channel)) {
+    else if (ssh_channel_is_command(channel))
         channel->state = channel->request.pty ? PTY : EXEC;
-    } else {
-        channel->state = RUNNING;
-        ssh_session_release_token(channel->session, channel);
-        channel->request.opened(channel->request.arg);
-    }
+    else
+        established(channel);
 }
 
 static bool step_opening(struct ssh_channel *channel)
@@ -91,7 +102,7 @@ static bool step_opening(struct ssh_channel *channel)
     LIBSSH2_SESSION *ssh2 = ssh_session_ssh2(channel->session);
     channel->ssh2 = ssh_channel_is_command(channel)
                         ? libssh2_channel_open_session(ssh2)
-                        : libssh2_channel_direct_tcpip(ssh2, channel->address, channel->request.port);
+                        : libssh2_channel_direct_tcpip(ssh2, channel->what, channel->request.port);
     if (channel->ssh2 != NULL) {
         opened(channel);
         return true;
@@ -121,16 +132,15 @@ static bool step_exec(struct ssh_channel *channel)
         channel->told_sent = true;
         channel->request.sent(channel->request.arg);
     }
-    int status =
-        libssh2_channel_process_startup(channel->ssh2, "exec", 4, channel->exec, (unsigned)channel->exec_length);
+    int status = libssh2_channel_process_startup(channel->ssh2, channel->startup, (unsigned)strlen(channel->startup),
+                                                 channel->what, (unsigned)strlen(channel->what));
     if (status == LIBSSH2_ERROR_EAGAIN || (status != 0 && ssh_session_check_broken(channel->session, status)))
         return false;
     if (status != 0) {
         end_refused(channel, SSH_CHANNEL_REFUSED);
         return true;
     }
-    ssh_session_release_token(channel->session, channel);
-    channel->state = channel->detached ? CLOSING : RUNNING;
+    established(channel);
     return true;
 }
 
@@ -213,10 +223,12 @@ static bool step_running(struct ssh_channel *channel)
     moved |= drain(channel, SSH_EXTENDED_DATA_STDERR);
     if (channel->state != RUNNING)
         return true; /* detached by its own output */
-    if (ssh_channel_is_command(channel))
+    if (!is_conversation(channel))
         moved |= feed(channel);
     else if (channel->write_blocked)
         channel->request.room(channel->request.arg);
+    if (channel->state != RUNNING)
+        return true;
     bool over = libssh2_channel_eof(channel->ssh2) == 1 &&
                 (!ssh_channel_is_command(channel) || libssh2_channel_wait_closed(channel->ssh2) == 0);
     if (over) {
@@ -255,7 +267,7 @@ bool ssh_channel_step(struct ssh_channel *channel)
 
 bool ssh_channel_is_command(const struct ssh_channel *channel)
 {
-    return channel->exec != NULL;
+    return channel->startup != NULL;
 }
 
 bool ssh_channel_gone(const struct ssh_channel *channel)
@@ -276,7 +288,6 @@ void ssh_channel_free(struct ssh_channel *channel)
         return;
     if (channel->input != NULL)
         g_bytes_unref(channel->input);
-    g_free(channel->exec);
-    g_free(channel->address);
+    g_free(channel->what);
     g_free(channel);
 }

@@ -1,5 +1,6 @@
 /* channel: one command on a session as SSH sees it: an exec string, stdin bytes, two streams, and how it ended. Or a
- * TCP connection that the peer makes for us (direct-tcpip): bytes both ways.
+ * conversation, bytes both ways: with a command, a subsystem (sftp), or over a TCP connection that the peer makes for
+ * us (direct-tcpip).
  *
  * The session owns it; the starter may use the pointer until `ended` was called or it detached. */
 #ifndef RUNNER_SSH_CHANNEL_H
@@ -28,11 +29,11 @@ struct ssh_channel_end {
 };
 
 struct ssh_channel_request {
-    const char *exec; /* copied; NULL for a connection */
-    /* A connection: where the peer connects to; copied. `opened` says that it is there, `room` that a write that could
-     * not be taken may be tried again. */
-    const char *address;
+    /* One of the three, copied: a command, a subsystem's name, where the peer connects to. */
+    const char *exec, *subsystem, *address;
     int port;
+    /* Set: a conversation. `opened` says that ssh_channel_write() may be called, `room` that a write which could not be
+     * taken may be tried again. */
     void (*opened)(void *arg);
     void (*room)(void *arg);
     bool pty;
@@ -48,11 +49,11 @@ struct ssh_channel *ssh_channel_start(struct ssh_session *session, const struct 
 /* No callback comes any more. What is under way runs to its end; the channel is closed and freed by its session. */
 void ssh_channel_detach(struct ssh_channel *channel);
 
-/* Sends bytes on a connection: how many were taken, -EAGAIN for none now, or another negative errno. */
+/* Sends bytes of a conversation: how many were taken, -EAGAIN for none now, or another negative errno. */
 ssize_t ssh_channel_write(struct ssh_channel *channel, const void *bytes, size_t length);
 
 /* ---- for session.c ---- */
-bool ssh_channel_is_command(const struct ssh_channel *channel); /* counts for MaxSessions */
+bool ssh_channel_is_command(const struct ssh_channel *channel); /* or subsystem: counts for MaxSessions */
 bool ssh_channel_step(struct ssh_channel *channel);             /* true when something moved */
 bool ssh_channel_gone(const struct ssh_channel *channel);
 void ssh_channel_lose(struct ssh_channel *channel); /* the session broke: ends as LOST */

@@ -68,6 +68,30 @@ void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op
 void ssh_reap(struct ssh_pool *pool, const json_t *host, const json_t *inventory, const char *marker, bool sudo,
               struct op *op);
 
+/* One file's way to or from a host, over SFTP. Borrowed during the call, but for content. */
+struct ssh_transfer_request {
+    const json_t *host;
+    const json_t *inventory;
+    const char *path;   /* on the host; relative to the user's home */
+    const char *sudo;   /* NULL, "root" or a user: sudo -n starts an SFTP server of that user's */
+    const char *sha256; /* lower hex that the bytes must have, or NULL */
+    GBytes *content;    /* of an upload; referenced */
+    int mode;           /* of an upload: permission bits; -1 = those of the file that is there, else 0644 */
+    bool verify;        /* of an upload: read it back before it is put in place */
+    size_t max_bytes;   /* of a download; 0 = LIMIT_TRANSFER_BYTES, which is also the most */
+    const char *marker; /* as in ssh_command, for sudo; may be NULL */
+    int64_t timeout_ms; /* from when the connection is there; 0 = none */
+};
+
+/* Puts a file in place at once: it is written beside, gets its mode (and the owner of the one it replaces), is synced and
+ * renamed. Links are followed; only regular files are replaced. op ends with
+ * {"host","path","bytes","mode":"0644","sha256","duration_ms"} or ERROR_FILE (the host refused), CHECK_FAILED (sha256,
+ * verify), TOO_LARGE, UNSUPPORTED, or those of ssh_run(). Only ERROR_LOST leaves open whether the file was put in
+ * place; after any other error the path is as it was. */
+void ssh_upload(struct ssh_pool *pool, const struct ssh_transfer_request *request, struct op *op);
+/* The whole of a regular file: the result has its bytes as "content" (any bytes). Errors as ssh_upload(), never LOST. */
+void ssh_download(struct ssh_pool *pool, const struct ssh_transfer_request *request, struct op *op);
+
 /* Connects and authenticates only: {"host","latency_ms","fingerprint"}. */
 void ssh_reach(struct ssh_pool *pool, const json_t *host, const json_t *inventory, struct op *op);
 /* The key a host shows, without trusting it:
