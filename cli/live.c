@@ -180,8 +180,14 @@ static void on_command(struct live *live, const json_t *event)
     json_array_foreach (json_object_get(event, "argv"), index, word)
         append_word(words, json_string_value(word));
     const char *script = live_text(event, "script"), *sudo = live_text(event, "sudo");
+    const char *upload = live_text(event, "upload"), *download = live_text(event, "download");
     if (script)
         g_string_append(words, "(the step's script)");
+    if (upload)
+        g_string_append_printf(words, "(upload of %" JSON_INTEGER_FORMAT " bytes to %s)",
+                               json_get_integer(event, "bytes", 0), upload);
+    if (download)
+        g_string_append_printf(words, "(download of %s)", download);
     bool as_root = sudo || json_is_true(json_object_get(event, "sudo"));
     live_say(live, live_text(event, "step"), STYLE_DIM, "%s %s %s",
              live_text(event, "host") ? live_text(event, "host") : "-", as_root ? "#" : "$", words->str);

@@ -139,8 +139,8 @@ static void read_choice(const struct field_reader *reader, const struct yaml_nod
         read_choice(reader, key, value, target, choices);                                                              \
     }
 
-CHOICE_READER(read_error_code, "dns", "connect", "host_key", "auth", "channel", "timeout", "lost", "unsupported",
-              "too_large", "internal")
+CHOICE_READER(read_error_code, "dns", "connect", "host_key", "auth", "channel", "timeout", "lost", "file",
+              "check_failed", "unsupported", "too_large", "internal")
 CHOICE_READER(read_order, "strict", "any")
 CHOICE_READER(read_shell, "sh", "bash")
 CHOICE_READER(read_decision, "approve", "deny", "expire")
@@ -153,6 +153,8 @@ static const struct field answer_fields[] = {
     {"run", FIELD_READ, .read = read_words},
     {"script", FIELD_READ, .read = read_text},
     {"step", FIELD_READ, .read = read_text},
+    {"upload", FIELD_READ, .read = read_text},
+    {"download", FIELD_READ, .read = read_text},
     {"reachable", FIELD_READ, .read = read_bool},
     {"shell", FIELD_READ, .read = read_shell},
     {"sudo", FIELD_READ, .read = read_sudo},
@@ -160,6 +162,10 @@ static const struct field answer_fields[] = {
     {"env", FIELD_READ, .read = read_env},
     {"cwd", FIELD_READ, .read = read_text},
     {"pty", FIELD_READ, .read = read_bool},
+    {"mode", FIELD_READ, .read = read_text},
+    {"content", FIELD_READ, .read = read_text},
+    {"sha256", FIELD_READ, .read = read_text},
+    {"base64", FIELD_READ, .read = read_text},
     {"stdout", FIELD_READ, .read = read_text},
     {"stderr", FIELD_READ, .read = read_text},
     {"code", FIELD_READ, .read = read_code},
@@ -174,7 +180,7 @@ static const struct field answer_fields[] = {
 static void read_answer(const struct field_reader *reader, const struct yaml_node *value, const char *host,
                         json_t *answers)
 {
-    static const char *const asked[] = {"run", "script", "step", "reachable"};
+    static const char *const asked[] = {"run", "script", "step", "upload", "download", "reachable"};
     g_autofree char *what = g_strdup_printf("an answer of '%s'", host);
     json_t *answer = json_object();
     size_t questions = 0;
@@ -185,7 +191,8 @@ static void read_answer(const struct field_reader *reader, const struct yaml_nod
     for (size_t i = 0; i < G_N_ELEMENTS(asked); i++)
         questions += json_object_get(answer, asked[i]) != NULL;
     if (questions != 1)
-        field_error(reader, "bad-value", value, NULL, "%s needs one of run, script, step or reachable", what);
+        field_error(reader, "bad-value", value, NULL,
+                    "%s needs one of run, script, step, upload, download or reachable", what);
 }
 
 READER(read_hosts)

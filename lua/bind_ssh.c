@@ -7,6 +7,7 @@
 #include "lua/host.h"
 #include "lua/options.h"
 #include "lua/raise.h"
+#include "lua/ssh_handle.h"
 #include "lua/value.h"
 
 #include <lauxlib.h>
@@ -27,8 +28,7 @@ static const struct option options[] = {COMMAND_OPTIONS, {.name = NULL}};
 static const struct option script_options[] = {
     COMMAND_OPTIONS, {.name = "shell", .kind = OPTION_CHOICE, .choices = shells}, {.name = NULL}};
 
-/* The object behind h: {"host", "defaults"}. */
-static json_t *check_handle(lua_State *L)
+json_t *ssh_handle_check(lua_State *L)
 {
     if (!luaL_testudata(L, 1, HANDLE))
         raise_misuse(L, "call it with a colon, as in h:run{\"uptime\"}, on what ssh(host) returned");
@@ -45,7 +45,7 @@ static int handle_gc(lua_State *L)
 
 static int handle_tostring(lua_State *L)
 {
-    lua_pushfstring(L, "ssh(%s)", json_get_string(check_handle(L), "host", ""));
+    lua_pushfstring(L, "ssh(%s)", json_get_string(ssh_handle_check(L), "host", ""));
     return 1;
 }
 
@@ -70,7 +70,7 @@ static void set_metatable(lua_State *L)
 
 /* ssh(host [, opts]) → h
  * A handle for commands on a host of the inventory: a name, an alias, or an object of hosts(). opts are defaults for
- * each h:run and h:script on it. Nothing is connected yet. */
+ * each h:run and h:script on it (of sudo and timeout: each call). Nothing is connected yet. */
 static int ssh(lua_State *L)
 {
     lua_settop(L, 2);
@@ -202,7 +202,7 @@ static void push_words(lua_State *L, int index)
  * time is over, or the exit code is not 0 (unless check=false). */
 static int ssh_run(lua_State *L)
 {
-    const json_t *handle = check_handle(L);
+    const json_t *handle = ssh_handle_check(L);
     lua_settop(L, 3);
     if (lua_type(L, 2) != LUA_TTABLE)
         raise_misuse(
@@ -220,7 +220,7 @@ static int ssh_run(lua_State *L)
  * belong into opts.env, not into the text. */
 static int ssh_script(lua_State *L)
 {
-    const json_t *handle = check_handle(L);
+    const json_t *handle = ssh_handle_check(L);
     lua_settop(L, 3);
     if (lua_type(L, 2) != LUA_TSTRING)
         raise_misuse(L, "h:script needs the shell text; for a program with arguments there is h:run");
@@ -249,7 +249,7 @@ static int finish_reachable(lua_State *L, int status, lua_KContext context)
  * Connects and signs in without running anything. */
 static int ssh_reachable(lua_State *L)
 {
-    const json_t *handle = check_handle(L);
+    const json_t *handle = ssh_handle_check(L);
     json_t *args = json_pack("{s:O}", "host", json_object_get(handle, "host"));
     return call_service(L, "ssh.reachable", args, 0, finish_reachable);
 }
@@ -257,6 +257,10 @@ static int ssh_reachable(lua_State *L)
 static const struct binding globals[] = {{"ssh", ssh}, {NULL, NULL}};
 const struct bind_table bind_ssh_globals = {BIND_GLOBALS, "", globals};
 
-static const struct binding methods[] = {
-    {"run", ssh_run}, {"script", ssh_script}, {"reachable", ssh_reachable}, {NULL, NULL}};
+static const struct binding methods[] = {{"run", ssh_run},
+                                         {"script", ssh_script},
+                                         {"upload", ssh_file_upload},
+                                         {"download", ssh_file_download},
+                                         {"reachable", ssh_reachable},
+                                         {NULL, NULL}};
 const struct bind_table bind_ssh_methods = {BIND_METHODS, "h", methods};

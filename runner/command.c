@@ -21,8 +21,9 @@ struct command {
     const json_t *host;
     const json_t *step; /* that started it, and in which try */
     int64_t try_number;
-    json_t *argv, *options;
-    char *script, *shell, *marker;
+    int does; /* as in the request */
+    json_t *argv, *options, *content;
+    char *script, *shell, *path, *marker;
     size_t script_length;
     bool exit_is_error, whole_step;
     int64_t started_ms;
@@ -39,8 +40,10 @@ static void command_free(struct command *command)
         op_unref(command->running);
     json_decref(command->argv);
     json_decref(command->options);
+    json_decref(command->content);
     g_free(command->script);
     g_free(command->shell);
+    g_free(command->path);
     g_free(command->marker);
     g_free(command);
 }
@@ -52,7 +55,7 @@ static const char *command_host_name(const struct command *command)
 
 static bool command_checked(const struct command *command)
 {
-    return json_get_bool(command->options, "check", true);
+    return command->does == COMMAND_RUNS && json_get_bool(command->options, "check", true);
 }
 
 /* ---- the end ---- */
@@ -151,9 +154,8 @@ static const char *command_sudo(const struct command *command)
     return json_is_true(sudo) ? "root" : json_string_value(sudo);
 }
 
-static void command_send(void *arg)
+static void command_run(struct command *command, struct op *op)
 {
-    struct command *command = arg;
     const json_t *options = command->options;
     const json_t *input = json_object_get(options, "stdin");
     struct ssh_command request = {
@@ -176,13 +178,54 @@ static void command_send(void *arg)
         .arg = command,
     };
 
+    const struct world *world = &command->exec->world;
+    const char *step = command->whole_step ? json_get_string(command->step, "id", "") : NULL;
+    world->run(world->arg, step, &request, op);
+}
+
+static void release_json(void *value)
+{
+    json_decref(value);
+}
+
+static void command_transfer(struct command *command, struct op *op)
+{
+    const json_t *options = command->options;
+    const char *mode = json_get_string(options, "mode", NULL);
+    const struct world *world = &command->exec->world;
+    struct ssh_transfer_request request = {
+        .host = command->host,
+        .inventory = json_object_get(command->exec->options.job, "inventory"),
+        .path = command->path,
+        .sudo = command_sudo(command),
+        .sha256 = json_get_string(options, "sha256", NULL),
+        .mode = mode ? (int)g_ascii_strtoull(mode, NULL, 8) : -1,
+        .verify = json_get_bool(options, "verify", false),
+        .max_bytes = (size_t)MAX(0, json_get_integer(options, "max_bytes", 0)),
+        .marker = command->marker,
+        .timeout_ms = json_get_integer(options, "timeout_ms", 0),
+    };
+
+    if (command->does == COMMAND_UPLOADS)
+        request.content =
+            g_bytes_new_with_free_func(json_string_value(command->content), json_string_length(command->content),
+                                       release_json, json_incref(command->content));
+    world->transfer(world->arg, &request, op);
+    g_clear_pointer(&request.content, g_bytes_unref);
+}
+
+static void command_send(void *arg)
+{
+    struct command *command = arg;
+
     command->wait = NULL;
     command->running = op_new(command_ran, command);
     /* The world may end the op before it returns, which frees the command. */
     struct op *running = op_ref(command->running);
-    const struct world *world = &command->exec->world;
-    const char *step = command->whole_step ? json_get_string(command->step, "id", "") : NULL;
-    world->run(world->arg, step, &request, running);
+    if (command->does == COMMAND_RUNS)
+        command_run(command, running);
+    else
+        command_transfer(command, running);
     op_unref(running);
 }
 
@@ -223,16 +266,28 @@ static size_t words_bytes(const json_t *argv)
     return total;
 }
 
+/* What is about to be done, for the `command` event. */
+static void command_show(const struct command *command, json_t *event)
+{
+    if (command->does == COMMAND_UPLOADS) {
+        json_object_set_new(event, "upload", json_text_value(command->path, strlen(command->path)));
+        json_object_set_new(event, "bytes", json_integer((json_int_t)json_string_length(command->content)));
+    } else if (command->does == COMMAND_DOWNLOADS) {
+        json_object_set_new(event, "download", json_text_value(command->path, strlen(command->path)));
+    } else if (command->argv) {
+        json_object_set_new(event, "argv", shown_words(command->argv));
+    } else {
+        json_object_set_new(event, "script",
+                            json_text_value(command->script, MIN(command->script_length, COMMAND_SHOWN_BYTES)));
+    }
+}
+
 static int64_t command_tell_intent(struct command *command)
 {
     json_t *event = exec_event(command->exec);
 
     json_set_string(event, "host", command_host_name(command));
-    if (command->argv)
-        json_object_set_new(event, "argv", shown_words(command->argv));
-    else
-        json_object_set_new(event, "script",
-                            json_text_value(command->script, MIN(command->script_length, COMMAND_SHOWN_BYTES)));
+    command_show(command, event);
     json_set_string(event, "sudo", command_sudo(command));
     json_set_string(event, "marker", command->marker);
     return journal_add(command->exec->journal, "command", event);
@@ -265,8 +320,11 @@ void command_start(struct exec *exec, const struct command_request *request, str
         .host = request->host,
         .step = exec->step,
         .try_number = exec->try_number,
+        .does = (int)request->does,
         .argv = json_incref(request->argv),
         .options = json_incref(request->options),
+        .content = json_incref(request->content),
+        .path = g_strdup(request->path),
         .script = g_memdup2(request->script, request->script_length),
         .script_length = request->script_length,
         .shell = g_strdup(request->shell),

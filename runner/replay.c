@@ -1,6 +1,7 @@
 /* replay: see replay.h. */
 #include "runner/replay.h"
 
+#include "core/crypto.h"
 #include "core/errors.h"
 #include "core/text_diff.h"
 #include "core/yaml_write.h"
@@ -19,6 +20,9 @@ struct replay {
     GQueue pending;    /* struct pending: answers on their way */
 };
 
+/* What a person would still write into a case. */
+#define CONTENT_BYTES 4096
+
 struct pending {
     struct replay *replay;
     GList link;
@@ -26,14 +30,16 @@ struct pending {
     struct loop_timer *timer;
     char *host;
     const json_t *answer;
+    json_t *file; /* of a transfer: its result */
     bool timed_out;
     void (*on_output)(void *arg, const char *stream, const char *bytes, size_t length);
     void *arg;
 };
 
 /* What is compared, in the order in which a diff shows it. */
-static const char *const question_keys[] = {"run",  "script", "step", "reachable", "shell",
-                                            "sudo", "stdin",  "env",  "cwd",       "pty"};
+static const char *const question_keys[] = {"run",       "script", "step", "upload",  "download",
+                                            "reachable", "shell",  "sudo", "stdin",   "env",
+                                            "cwd",       "pty",    "mode", "content", "sha256"};
 
 /* ---- questions ---- */
 
@@ -68,7 +74,34 @@ json_t *replay_question(const char *step, const struct ssh_command *command)
     return question;
 }
 
-/* The part of an answer that is a question. `reachable` asks only whether. */
+static bool is_short_text(GBytes *bytes)
+{
+    gsize length;
+    const char *text = g_bytes_get_data(bytes, &length);
+    return length <= CONTENT_BYTES && (length == 0 || g_utf8_validate(text, (gssize)length, NULL));
+}
+
+json_t *replay_file_question(const struct ssh_transfer_request *request)
+{
+    json_t *question = json_object();
+    json_object_set_new(question, request->content ? "upload" : "download",
+                        json_text_value(request->path, strlen(request->path)));
+    if (request->sudo)
+        json_set_string(question, "sudo", request->sudo);
+    if (!request->content)
+        return question;
+    if (request->mode >= 0)
+        json_object_set_new(question, "mode", json_sprintf("%04o", (unsigned)request->mode));
+    gsize length;
+    const char *bytes = g_bytes_get_data(request->content, &length);
+    if (is_short_text(request->content))
+        json_object_set_new(question, "content", json_stringn(bytes ? bytes : "", length));
+    g_autofree char *sum = crypto_sha256_hex(bytes, length);
+    json_set_string(question, "sha256", sum);
+    return question;
+}
+
+/* The part of an answer that is a question. `reachable` asks only whether; a download's content comes back. */
 static json_t *question_of(const json_t *answer)
 {
     json_t *question = json_object();
@@ -79,7 +112,16 @@ static json_t *question_of(const json_t *answer)
     }
     if (json_object_get(answer, "reachable"))
         json_object_set_new(question, "reachable", json_string("?"));
+    if (json_object_get(answer, "download"))
+        json_object_del(question, "content");
     return question;
+}
+
+/* What is uploaded is written as text or as its hash. */
+static bool is_left_out(const json_t *wanted, const char *key)
+{
+    bool hash = json_object_get(wanted, "sha256") != NULL;
+    return (hash && strcmp(key, "content") == 0) || (!hash && strcmp(key, "sha256") == 0);
 }
 
 /* Blank lines at the end of a script mean nothing; YAML's block texts have a newline there. */
@@ -94,7 +136,7 @@ static bool same_question(const json_t *a, const json_t *b)
     for (size_t i = 0; i < G_N_ELEMENTS(question_keys); i++) {
         const char *key = question_keys[i];
         const json_t *left = json_object_get(a, key), *right = json_object_get(b, key);
-        bool same = (!left && !right) || (left && right && json_equal(left, right)) ||
+        bool same = (!left && !right) || is_left_out(a, key) || (left && right && json_equal(left, right)) ||
                     (strcmp(key, "script") == 0 && same_script(left, right));
         if (!same)
             return false;
@@ -148,13 +190,17 @@ static int answer_line(const struct answer *answer)
 
 static void tell_unknown(struct replay *replay, const char *host, const json_t *question, const struct answer *next)
 {
-    g_autofree char *asked = question_text(question);
+    g_autoptr(json_t) wanted = next ? question_of(next->json) : json_object();
+    g_autoptr(json_t) shorter = json_copy((json_t *)question);
+    for (size_t i = 0; i < G_N_ELEMENTS(question_keys); i++)
+        if (is_left_out(wanted, question_keys[i]) && json_object_get(question, "content"))
+            json_object_del(shorter, question_keys[i]);
+    g_autofree char *asked = question_text(shorter);
     if (!next) {
         g_autofree char *shown = indented("  + ", asked);
         tell(replay, "%s: the case has no more answers, and the step asks for\n%s", host, shown);
         return;
     }
-    g_autoptr(json_t) wanted = question_of(next->json);
     g_autofree char *written = question_text(wanted), *diff = text_diff(written, asked);
     g_autofree char *shown = indented("  ", diff);
     tell(replay, "%s: the step asks for something else than the case (- line %d, + the step)\n%s", host,
@@ -191,6 +237,7 @@ static void pending_free(struct pending *pending)
     op_on_cancel(pending->op, NULL, NULL);
     loop_timer_free(pending->timer);
     op_unref(pending->op);
+    json_decref(pending->file);
     g_free(pending->host);
     g_free(pending);
 }
@@ -257,6 +304,8 @@ static void pending_due(void *arg)
         pending_end(pending, NULL, error);
     } else if (reachable) {
         pending_end(pending, json_pack("{s:s, s:i, s:n}", "host", pending->host, "latency_ms", 0, "fingerprint"), NULL);
+    } else if (pending->file) {
+        pending_end(pending, json_incref(pending->file), NULL);
     } else {
         say_output(pending, "stdout", "out");
         say_output(pending, "stderr", "err");
@@ -300,6 +349,49 @@ static void replay_run(void *arg, const char *step, const struct ssh_command *co
     loop_timer_start(pending->timer, (uint64_t)(pending->timed_out ? command->timeout_ms : takes_ms), 0);
 }
 
+/* The bytes that a download answers with. */
+static GBytes *answered_bytes(const json_t *answer)
+{
+    const json_t *content = json_object_get(answer, "content");
+    const char *base64 = json_get_string(answer, "base64", NULL);
+    gsize length = 0;
+    guchar *bytes = base64 ? g_base64_decode(base64, &length) : NULL;
+    return base64 ? g_bytes_new_take(bytes, length)
+                  : g_bytes_new(json_string_value(content), json_string_length(content));
+}
+
+static json_t *file_result(const struct ssh_transfer_request *request, const char *host, const json_t *answer)
+{
+    g_autoptr(GBytes) bytes = request->content ? g_bytes_ref(request->content) : answered_bytes(answer);
+    gsize length;
+    const char *data = g_bytes_get_data(bytes, &length);
+    g_autofree char *sum = crypto_sha256_hex(data, length);
+    json_t *result = json_pack("{s:s, s:O, s:I, s:s, s:s, s:I}", "host", host, "path",
+                               json_object_get(answer, request->content ? "upload" : "download"), "bytes",
+                               (json_int_t)length, "mode", json_get_string(answer, "mode", "0644"), "sha256", sum,
+                               "duration_ms", json_get_integer(answer, "takes_ms", 0));
+    if (!request->content)
+        json_object_set_new(result, "content", json_stringn_nocheck(data ? data : "", length));
+    return result;
+}
+
+static void replay_transfer(void *arg, const struct ssh_transfer_request *request, struct op *op)
+{
+    struct replay *replay = arg;
+    const char *host = json_get_string(request->host, "name", "");
+    g_autoptr(json_t) question = replay_file_question(request);
+    const json_t *answer = take_answer(replay, host, question);
+    if (!answer) {
+        no_answer(op);
+        return;
+    }
+    struct pending *pending = pending_new(replay, host, answer, op);
+    int64_t takes_ms = json_get_integer(answer, "takes_ms", 0);
+    pending->file = file_result(request, host, answer);
+    pending->timed_out = request->timeout_ms > 0 && takes_ms > request->timeout_ms;
+    loop_timer_start(pending->timer, (uint64_t)(pending->timed_out ? request->timeout_ms : takes_ms), 0);
+}
+
 static void replay_reach(void *arg, const json_t *host, const json_t *inventory, struct op *op)
 {
     (void)inventory;
@@ -316,7 +408,7 @@ static void replay_reach(void *arg, const json_t *host, const json_t *inventory,
 
 struct world replay_world(struct replay *replay)
 {
-    return (struct world){.run = replay_run, .reach = replay_reach, .arg = replay};
+    return (struct world){.run = replay_run, .transfer = replay_transfer, .reach = replay_reach, .arg = replay};
 }
 
 /* ---- life ---- */

@@ -2,9 +2,10 @@
  * case has for this host. What differs ends the test, with a diff.
  *
  * An answer is a JSON object: what is asked, one of "run": [word…], "script": text, "step": ID (a shell step's own
- * text), "reachable": bool; with what: "shell", "sudo": user, "stdin", "env": {}, "cwd", "pty"; what comes back:
- * "stdout", "stderr", "code", "signal", or "error": code and "message"; "takes_ms" of virtual time; "times" that the
- * same is asked; "line" in the file of cases. */
+ * text), "upload": path, "download": path, "reachable": bool; with what: "shell", "sudo": user, "stdin", "env": {},
+ * "cwd", "pty", "mode", and of an upload "content" or "sha256"; what comes back: of a download "content" or "base64",
+ * else "stdout", "stderr", "code", "signal", or "error": code and "message"; "takes_ms" of virtual time; "times" that
+ * the same is asked; "line" in the file of cases. */
 #ifndef RUNNER_REPLAY_H
 #define RUNNER_REPLAY_H
 
@@ -33,5 +34,7 @@ void replay_finish(struct replay *replay);
 /* The question of a command as an answer would have it ("run" or "script" or "step", "sudo", …), without what comes
  * back. step: as world.run has it. New reference. */
 json_t *replay_question(const char *step, const struct ssh_command *command);
+/* The same of a file. An upload has both "content", where it is short text, and "sha256": an answer needs one. */
+json_t *replay_file_question(const struct ssh_transfer_request *request);
 
 #endif

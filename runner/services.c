@@ -148,6 +148,38 @@ static void service_ssh_script(struct exec *exec, json_t *args, struct op *op)
         fail(op, ERROR_INVALID, "script: the text is missing");
 }
 
+static void transfer(struct exec *exec, const json_t *args, const struct command_request *kind, struct op *op)
+{
+    struct command_request request = *kind;
+
+    request.host = admit(exec, args, op);
+    request.path = json_get_string(args, "path", NULL);
+    request.options = json_object_get(args, "opts");
+    if (!request.host)
+        return;
+    if (request.path)
+        command_start(exec, &request, op);
+    else
+        fail(op, ERROR_INVALID, "the file's path is missing");
+}
+
+static void service_ssh_upload(struct exec *exec, json_t *args, struct op *op)
+{
+    const struct command_request kind = {.does = COMMAND_UPLOADS, .content = json_object_get(args, "bytes")};
+
+    if (json_is_string(kind.content))
+        transfer(exec, args, &kind, op);
+    else
+        fail(op, ERROR_INVALID, "upload: the bytes are missing");
+}
+
+static void service_ssh_download(struct exec *exec, json_t *args, struct op *op)
+{
+    const struct command_request kind = {.does = COMMAND_DOWNLOADS};
+
+    transfer(exec, args, &kind, op);
+}
+
 static void reach_done(void *arg, json_t *result, const GError *error)
 {
     json_t *answer = json_pack("{s:b}", "reachable", error == NULL);
@@ -288,6 +320,8 @@ static const struct service {
 } services[] = {
     {"ssh.run", service_ssh_run},
     {"ssh.script", service_ssh_script},
+    {"ssh.upload", service_ssh_upload},
+    {"ssh.download", service_ssh_download},
     {"ssh.reachable", service_ssh_reachable},
     {"sleep", service_sleep},
     {"log", service_log},

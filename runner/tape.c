@@ -46,7 +46,7 @@ static void write_stream(json_t *answer, const json_t *result, const char *strea
 {
     json_t *text = json_object_get(result, stream);
     if (json_string_length(text) > 0)
-        json_object_set(answer, stream, text);
+        json_object_set_new(answer, stream, json_text_value(json_string_value(text), json_string_length(text)));
 }
 
 static void write_result(json_t *answer, const json_t *result)
@@ -59,6 +59,18 @@ static void write_result(json_t *answer, const json_t *result)
         json_set_string(answer, "signal", signal_name);
     else if (code != 0)
         json_object_set_new(answer, "code", json_integer(code));
+}
+
+static void write_content(json_t *answer, const json_t *content)
+{
+    const char *bytes = json_string_value(content);
+    size_t length = json_string_length(content);
+    if (g_utf8_validate(bytes, (gssize)length, NULL)) {
+        json_object_set_new(answer, "content", json_stringn(bytes, length));
+    } else {
+        g_autofree char *encoded = g_base64_encode((const guchar *)bytes, length);
+        json_set_string(answer, "base64", encoded);
+    }
 }
 
 static void write_error(json_t *answer, const GError *error)
@@ -85,6 +97,8 @@ static void recording_done(void *arg, json_t *result, const GError *error)
         json_object_set_new(recording->answer, "reachable", json_boolean(error == NULL));
     if (error && !recording->stopped)
         write_error(recording->answer, error);
+    else if (!error && json_object_get(recording->answer, "download"))
+        write_content(recording->answer, json_object_get(result, "content"));
     else if (!error && !reachable)
         write_result(recording->answer, result);
     write_takes(recording);
@@ -151,6 +165,18 @@ static void tape_run(void *arg, const char *step, const struct ssh_command *comm
     op_unref(inner);
 }
 
+static void tape_transfer(void *arg, const struct ssh_transfer_request *request, struct op *op)
+{
+    struct tape *tape = arg;
+    json_t *question = replay_file_question(request);
+    if (json_object_get(question, "content"))
+        json_object_del(question, "sha256");
+    struct recording *recording = recording_new(tape, request->host, question, op);
+    struct op *inner = op_ref(recording->inner);
+    tape->inner.transfer(tape->inner.arg, request, inner);
+    op_unref(inner);
+}
+
 static void tape_reach(void *arg, const json_t *host, const json_t *inventory, struct op *op)
 {
     struct tape *tape = arg;
@@ -162,7 +188,7 @@ static void tape_reach(void *arg, const json_t *host, const json_t *inventory, s
 
 struct world tape_world(struct tape *tape)
 {
-    return (struct world){.run = tape_run, .reach = tape_reach, .arg = tape};
+    return (struct world){.run = tape_run, .transfer = tape_transfer, .reach = tape_reach, .arg = tape};
 }
 
 /* ---- the tape ---- */

@@ -67,6 +67,12 @@ static void run_end(struct run *run, json_t *result, GError *error)
     op_unref(op);
 }
 
+/* As the host sent it; whoever makes text for people of it says what is not UTF-8. */
+static json_t *stream_value(const GByteArray *bytes)
+{
+    return json_stringn_nocheck(bytes->len ? (const char *)bytes->data : "", bytes->len);
+}
+
 static json_t *result_of(const struct run *run, const struct ssh_channel_end *end)
 {
     json_t *result = json_object();
@@ -74,8 +80,8 @@ static json_t *result_of(const struct run *run, const struct ssh_channel_end *en
     bool exited = end != NULL && end->outcome == SSH_CHANNEL_EXITED;
     json_object_set_new(result, "code", exited && end->signal == NULL ? json_integer(end->code) : json_null());
     json_set_string(result, "signal", exited ? end->signal : NULL);
-    json_object_set_new(result, "stdout", json_text_value((const char *)run->output[0]->data, run->output[0]->len));
-    json_object_set_new(result, "stderr", json_text_value((const char *)run->output[1]->data, run->output[1]->len));
+    json_object_set_new(result, "stdout", stream_value(run->output[0]));
+    json_object_set_new(result, "stderr", stream_value(run->output[1]));
     uint64_t now = loop_now_ms(ssh_pool_loop(run->pool));
     json_object_set_new(result, "duration_ms", json_integer(run->sent ? (json_int_t)(now - run->started_ms) : 0));
     json_object_set_new(result, "truncated", json_boolean(run->truncated));

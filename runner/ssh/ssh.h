@@ -57,7 +57,7 @@ struct ssh_command {
 
 /* Runs a command. op ends with the result object
  *   {"host","code":int|null,"signal":text|null,"stdout","stderr","duration_ms","truncated":bool}
- * for any exit code (checking it is the caller's), or with an error: ERROR_DNS, CONNECT, HOST_KEY, AUTH, CHANNEL,
+ * (the streams: any bytes) for any exit code (checking it is the caller's), or with an error: ERROR_DNS, CONNECT, HOST_KEY, AUTH, CHANNEL,
  * TIMEOUT, LOST, CANCELLED, whose message names the host and what to try. Cancelling the op and the command's time-out
  * stop the remote process group (TERM, then KILL), check, and end the op; the error's message then ends in "; stopped
  * on HOST" or "; could not confirm that it stopped on HOST". */

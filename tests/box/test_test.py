@@ -126,7 +126,7 @@ def test_what_differs_fails_with_a_diff(folder, why, old, new, words):
     ("an unknown step", GOOD.replace("slow: ok", "slwo: ok"), ["'slwo'", "did you mean 'slow'?"]),
     ("an approval of a step without one", GOOD.replace("approvals: {clean:", "approvals: {look:"), ["'look'"]),
     ("no YAML", "cases: [", ["error"]),
-    ("no question", "cases: [{name: a, hosts: {db-1: [{stdout: x}]}}]", ["needs one of run, script, step or reachable"]),
+    ("no question", "cases: [{name: a, hosts: {db-1: [{stdout: x}]}}]", ["needs one of run, script, step, upload, download or reachable"]),
     ("two cases of one name", "cases: [{name: a}, {name: a}]", ["two cases named 'a'"]),
     ("no such runbook", "runbook: try2\ncases: [{name: a}]", ["no runbook 'try2'"]),
     ("a bad param", "cases: [{name: a, params: {host: db-9}}]", ["db-9"]),

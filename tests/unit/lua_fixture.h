@@ -97,7 +97,11 @@ static void fixture_service(void *arg, const char *name, json_t *args, struct op
         g_string_append_printf(f->heard, "%s %s\n", name, text);
         g_free(text);
     }
-    if (g_str_has_prefix(name, "ssh.") && strcmp(name, "ssh.reachable") != 0)
+    if (strcmp(name, "ssh.download") == 0)
+        op_done(op,
+                json_pack("{s:s, s:i, s:o}", "host", "db-1", "bytes", 3, "content", json_stringn_nocheck("a\0\377", 3)),
+                NULL);
+    else if (g_str_has_prefix(name, "ssh.") && strcmp(name, "ssh.reachable") != 0)
         fixture_ssh(f, args, op);
     else if (strcmp(name, "ssh.reachable") == 0)
         op_done(op, json_pack("{s:b, s:s}", "reachable", 0, "error", "no route"), NULL);
