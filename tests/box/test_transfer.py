@@ -88,7 +88,7 @@ check(not ok and e.code == "file")
     record = folder.path / "ops" / "runbooks" / "try.test.yaml"
     assert folder.run(file, "--record", str(record)).returncode == 0
     text = record.read_text()
-    assert "content: |\n" in text and "base64: " in text and "sha256: " in text and 'mode: "0600"' in text, text
+    assert 'content: "limit 2' in text and "base64: " in text and "sha256: " in text and 'mode: "0600"' in text, text
 
     def replay():
         return subprocess.run([HIKESHI, "test", str(record)], capture_output=True, text=True, cwd=folder.path / "ops")
