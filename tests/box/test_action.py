@@ -94,6 +94,53 @@ def test_on_a_push_everything_counts(run, checkout):
     assert done.outputs["sarif-file"] == "" and checkout.git("status", "--porcelain") == ""
 
 
+def test_on_a_pull_request_what_it_changes_counts(run, checkout):
+    done = run(checkout.pull_request)
+    assert done.status == 1 and done.outputs["changed-since"] == checkout.base, "not the older base that the event names"
+    commands, _ = actions_log.read(done.log)
+    assert [properties["file"] for kind, properties, _ in commands if kind == "error"] == ["deploy/new.yaml"], done.log
+    assert "deployment/prod/others" not in done.summary and "deployment/prod/debt" not in done.summary
+    assert done.outputs["workloads"] == "1" and done.outputs["gaps"] == "1"
+    assert run(checkout.pull_request, changed_since=checkout.merge).status == 0
+    assert run(checkout.pull_request, changed_since="none").outputs["gaps"] == "3"
+
+
+def test_a_pull_request_that_writes_its_runbook_passes(run, checkout):
+    checkout.git("checkout", "-q", checkout.head)
+    checkout.write("runbooks/new.md", "# new\n")
+    checkout.head = checkout.commit("a runbook")
+    checkout.git("checkout", "-q", checkout.base)
+    checkout.git("merge", "-q", "--no-ff", "-m", "Merge", checkout.head)
+    checkout.merge = checkout.git("rev-parse", "HEAD")
+    done = run(checkout.pull_request)
+    assert (done.status, done.outputs["workloads"], done.outputs["percent"]) == (0, "1", "100"), done.log
+
+
+def test_a_checkout_of_the_head_itself(run, checkout):
+    checkout.git("checkout", "-q", checkout.head)
+    done = run(checkout.pull_request)
+    assert done.outputs["changed-since"] == checkout.base and done.outputs["workloads"] == "1", "origin/main, since they parted"
+    checkout.git("update-ref", "-d", "refs/remotes/origin/main")
+    done = run(checkout.pull_request)
+    assert done.outputs["changed-since"] == checkout.fork and done.outputs["workloads"] == "1", "what the event names"
+
+
+def test_a_merge_queue(run, checkout, tmp_path):
+    event = tmp_path / "merge-group.json"
+    event.write_text(json.dumps({"merge_group": {"base_sha": checkout.base}}))
+    done = run({"GITHUB_EVENT_NAME": "merge_group", "GITHUB_EVENT_PATH": str(event), "GITHUB_SHA": checkout.merge})
+    assert done.outputs["changed-since"] == checkout.base and done.outputs["workloads"] == "1"
+
+
+def test_a_shallow_checkout_is_said(run, checkout, tmp_path):
+    shallow = tmp_path / "shallow"
+    subprocess.run(["git", "clone", "-q", "--depth", "1", "--no-local", f"file://{checkout.path}", shallow], check=True)
+    checkout.path = shallow
+    done = run(checkout.pull_request)
+    assert done.status == 2 and "give actions/checkout the option fetch-depth: 0" in done.log
+    assert run(checkout.pull_request, changed_since="none").outputs["workloads"] == "4"
+
+
 def test_reports_and_verdicts(run, checkout):
     done = run(PUSH, min="20", sarif_file="out.sarif", junit_file="junit.xml", json_file="all.json", summary="false")
     assert (done.status, done.outputs["status"]) == (0, "0"), done.log
