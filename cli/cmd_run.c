@@ -3,6 +3,7 @@
 #include "cli/local_job.h"
 #include "cli/place.h"
 #include "cli/print.h"
+#include "cli/run_choice.h"
 #include "cli/run_local.h"
 #include "cli/run_plan.h"
 #include "core/config.h"
@@ -97,13 +98,25 @@ static bool approvals_exist(const struct runbook *runbook, const GPtrArray *step
     return true;
 }
 
+static bool usage_is_good(const struct cli_call *call, const struct runbook *runbook, GError **error)
+{
+    const char *record = cli_value(call, "record");
+    if (!approvals_exist(runbook, cli_values(call, "approve"), error))
+        return false;
+    if (record != NULL && (cli_given(call, "plan") || cli_given(call, "dry-run"))) {
+        errors_set(error, ERROR_USAGE, "--record needs a whole run: not with --plan or --dry-run");
+        return false;
+    }
+    return record == NULL || test_record_possible(record, error);
+}
+
 static int dry_run(const struct cli_call *call, const json_t *job)
 {
     g_autoptr(json_t) plan = run_plan_new(job);
     if (cli_wants_json(call))
         print_json(plan);
     else
-        run_plan_print(plan, stdout);
+        run_plan_print(plan, "dry run: nothing is executed", stdout);
     return run_plan_good(plan) ? 0 : 1;
 }
 
@@ -114,6 +127,7 @@ static int execute(struct cli_call *call, const struct config *config, json_t *j
     const struct run_local_options options = {.job = job,
                                               .ssh = &ssh,
                                               .approve = cli_values(call, "approve"),
+                                              .read_only = cli_given(call, "plan"),
                                               .json = cli_wants_json(call),
                                               .record = record};
     return run_local(&options);
@@ -137,10 +151,10 @@ static int run_file(struct cli_call *call, const struct place *place, const stru
     struct catalog_set *set = NULL;
     const struct runbook *runbook = place_load(place, &set, &error);
     g_autoptr(json_t) job = NULL;
-    const char *record = cli_value(call, "record");
-    if (runbook != NULL && approvals_exist(runbook, cli_values(call, "approve"), &error) &&
-        (record == NULL || test_record_possible(record, &error)))
+    if (runbook != NULL && usage_is_good(call, runbook, &error))
         job = make_job(call, runbook, set, config, &error);
+    if (job != NULL && !run_choice_apply(call, job, &error))
+        g_clear_pointer(&job, json_decref);
     int status;
     if (job == NULL)
         status = cli_fail(call, &error);
@@ -166,6 +180,10 @@ static int run(struct cli_call *call)
 static const struct cli_option options[] = {
     CLI_OPTION_PARAM,
     {.name = "dry-run", .help = "execute nothing: print the steps with their hosts and the params"},
+    {.name = "plan", .help = "run the steps that only look, up to the first that changes something; print the rest"},
+    {.name = "step", .value = "STEP", .repeated = true, .help = "run only this step"},
+    {.name = "from-step", .value = "STEP", .help = "leave out the steps before this one"},
+    {.name = "data", .value = "FILE.json", .help = "what earlier steps would have left in `data`"},
     {.name = "record", .value = "FILE.test.yaml", .help = "write what hosts answered as a case for `hikeshi test`"},
     {.name = "approve", .value = "STEP", .repeated = true, .help = "approve this step in advance"},
     {.name = "alert", .value = "FILE.json", .help = "the alert that the run is for: {\"name\",\"labels\",…}"},

@@ -12,13 +12,34 @@ struct testing {
     const struct test_format *format;
     struct test_sums sums;
     json_t *results;
+    json_t *coverage; /* {RUNBOOK: as test_coverage_json(), of all files that test it} */
 };
+
+static void add_coverage(struct testing *testing, const json_t *coverage)
+{
+    const char *file = json_get_string(coverage, "file", NULL);
+    json_t *known = file != NULL ? json_object_get(testing->coverage, file) : NULL;
+    if (known != NULL)
+        test_coverage_merge(known, coverage);
+    else if (file != NULL)
+        json_object_set_new(testing->coverage, file, json_deep_copy(coverage));
+}
+
+static void sum_coverage(struct testing *testing, struct finding_list *unreached)
+{
+    const char *file;
+    json_t *coverage;
+    json_object_foreach (testing->coverage, file, coverage)
+        test_coverage_findings(coverage, &testing->sums.coverage, unreached);
+    finding_sort(unreached);
+}
 
 static void on_result(void *arg, const json_t *result)
 {
     struct testing *testing = arg;
     test_sums_add(&testing->sums, result);
     json_array_append(testing->results, (json_t *)result);
+    add_coverage(testing, json_object_get(result, "coverage"));
     if (testing->format->file != NULL)
         testing->format->file(result);
 }
@@ -54,9 +75,13 @@ static int test(struct cli_call *call)
     if (files == NULL)
         return cli_fail(call, &error);
     const char *format = cli_wants_json(call) ? "json" : cli_value(call, "format");
-    g_autoptr(json_t) results = json_array();
-    struct testing testing = {.format = test_format_find(format != NULL ? format : "text"), .results = results};
+    g_autoptr(json_t) results = json_array(), coverage = json_object();
+    g_autoptr(finding_list) unreached = finding_list_new(), nothing = finding_list_new();
+    struct testing testing = {
+        .format = test_format_find(format != NULL ? format : "text"), .results = results, .coverage = coverage};
     run_all(files, cli_value(call, "case"), (guint)jobs, &testing);
+    sum_coverage(&testing, unreached);
+    testing.sums.unreached = cli_given(call, "coverage") ? unreached : nothing;
     testing.format->end(results, &testing.sums);
     if (testing.sums.cases == 0 && testing.sums.failed == 0)
         fprintf(stderr, "hikeshi test: no case was found; cases stand in files named *.test.yaml\n");
@@ -65,6 +90,7 @@ static int test(struct cli_call *call)
 
 static const struct cli_option options[] = {
     {.name = "case", .value = "TEXT", .help = "only cases whose name holds this text"},
+    {.name = "coverage", .help = "list the steps and conditions that no case comes to"},
     {.name = "jobs", .value = "N", .help = "files at a time (default: one a processor)"},
     {.name = "json", .help = "short for --format json"},
     {.name = "format", .value = "text|json|github|junit", .help = "how to print the results (default: text)"},

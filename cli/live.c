@@ -172,6 +172,17 @@ static void append_word(GString *words, const char *word)
     }
 }
 
+/* A script by its first line that says something. */
+static void append_script(GString *words, const char *script)
+{
+    g_auto(GStrv) lines = g_strsplit(script, "\n", -1);
+    char **line = lines;
+    while (*line && (*g_strstrip(*line) == '\0' || **line == '#'))
+        line++;
+    bool more = *line && line[1] && *line[1];
+    g_string_append_printf(words, "sh: %.100s%s", *line ? *line : "", more ? " …" : "");
+}
+
 static void on_command(struct live *live, const json_t *event)
 {
     g_autoptr(GString) words = g_string_new(NULL);
@@ -182,7 +193,7 @@ static void on_command(struct live *live, const json_t *event)
     const char *script = live_text(event, "script"), *sudo = live_text(event, "sudo");
     const char *upload = live_text(event, "upload"), *download = live_text(event, "download");
     if (script)
-        g_string_append(words, "(the step's script)");
+        append_script(words, script);
     if (upload)
         g_string_append_printf(words, "(upload of %" JSON_INTEGER_FORMAT " bytes to %s)",
                                json_get_integer(event, "bytes", 0), upload);

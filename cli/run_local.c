@@ -26,6 +26,7 @@ struct local {
     json_t *approvals;  /* for the tape */
     struct run_record *record;
     struct exec *exec; /* NULL between attempts */
+    json_t *plan;      /* of the steps that --plan left, or NULL */
     json_t *job;       /* of the attempt under way */
     struct loop_signal *interrupt, *terminate;
     struct loop_timer *turn;  /* what comes after an attempt; also the end of a delay */
@@ -162,6 +163,17 @@ static void delay(struct local *local)
     loop_timer_start(local->turn, (uint64_t)MAX(0, left_ms), 0);
 }
 
+/* --plan: what was looked at has been printed; this is what would follow. */
+static void show_rest(struct local *local)
+{
+    local->plan = run_plan_new(run_record_job(local->record));
+    if (!local->options->json) {
+        printf("\n");
+        run_plan_print(local->plan, "what follows was not run", stdout);
+    }
+    leave(local, run_plan_good(local->plan) ? 0 : 1);
+}
+
 /* The attempt has left: what comes next. */
 static void after_attempt(struct local *local)
 {
@@ -170,6 +182,8 @@ static void after_attempt(struct local *local)
         leave(local, run_exit_status(json_get_string(run_record_run(local->record), "state", NULL)));
     else if (local->cancelled)
         go_on(local); /* only to cancel it */
+    else if (strcmp(json_get_string(waiting, "kind", ""), "plan") == 0)
+        show_rest(local);
     else if (strcmp(json_get_string(waiting, "kind", ""), "delay") == 0)
         delay(local);
     else
@@ -210,6 +224,7 @@ static void start_attempt(struct local *local, json_t *job)
     local->job = job;
     const struct exec_options options = {.loop = local->loop,
                                          .world = &local->world,
+                                         .read_only = local->options->read_only,
                                          .job = job,
                                          .emit = on_event,
                                          .finished = on_finished,
@@ -281,6 +296,7 @@ static void local_clear(struct local *local)
     live_free(local->live);
     run_record_free(local->record);
     json_decref(local->job);
+    json_decref(local->plan);
     loop_poll_free(local->answer);
     loop_timer_free(local->turn);
     loop_signal_free(local->interrupt);
@@ -306,6 +322,15 @@ static bool write_record(const struct local *local)
     return written;
 }
 
+/* The run; with --plan also what would follow, as "plan". */
+static void print_run(const struct local *local)
+{
+    g_autoptr(json_t) run = json_copy((json_t *)run_record_run(local->record));
+    if (local->options->read_only)
+        json_object_set_new(run, "plan", local->plan ? json_incref(local->plan) : json_null());
+    print_json(run);
+}
+
 int run_local(const struct run_local_options *options)
 {
     struct local local;
@@ -314,7 +339,7 @@ int run_local(const struct run_local_options *options)
     start_attempt(&local, json_incref(options->job));
     loop_run(local.loop);
     if (options->json)
-        print_json(run_record_run(local.record));
+        print_run(&local);
     int status = local.status;
     if (options->record && !write_record(&local) && status == 0)
         status = 1;

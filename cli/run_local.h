@@ -11,6 +11,7 @@ struct run_local_options {
     json_t *job; /* borrowed */
     const struct ssh_settings *ssh;
     const GPtrArray *approve;   /* ids of steps approved on the command line; may be NULL */
+    bool read_only;             /* --plan: stops before the first step that changes something, and prints the rest */
     bool json;                  /* print the run as one object at the end instead of live */
     struct test_record *record; /* or NULL; path, runbook and params filled: the run is written there as a case */
 };

@@ -9,8 +9,9 @@
 
 static json_t *plan_step_new(const struct hosts *hosts, const json_t *step)
 {
-    static const char *const kept[] = {"id",    "title",   "language", "file", "line",   "when",   "effect", "sudo",
-                                       "shows", "approve", "on_error", "text", "verify", "always", "handler"};
+    static const char *const kept[] = {"id",     "title",  "language", "file",    "line",     "when",
+                                       "effect", "sudo",   "shows",    "approve", "on_error", "text",
+                                       "verify", "always", "handler",  "attempts"};
     g_autoptr(GError) error = NULL;
     json_t *made = json_object(), *names = json_null();
     for (size_t i = 0; i < G_N_ELEMENTS(kept); i++) {
@@ -18,6 +19,7 @@ static json_t *plan_step_new(const struct hosts *hosts, const json_t *step)
         json_object_set_new(made, kept[i], value ? json_incref(value) : json_null());
     }
     json_object_set_new(made, "wait_ms", json_integer(json_get_integer(step, "wait_ms", 0)));
+    json_object_set_new(made, "timeout_ms", json_integer(json_get_integer(step, "timeout_ms", 0)));
     if (json_get_string(step, "hosts", NULL) || json_get_string(step, "approve", NULL))
         names = hosts_select(hosts, step, &error);
     json_object_set_new(made, "hosts", names ? names : json_null());
@@ -32,7 +34,8 @@ json_t *run_plan_new(const json_t *job)
     size_t index;
     hosts_init(&hosts, job);
     json_array_foreach (json_object_get(job, "steps"), index, step)
-        json_array_append_new(steps, plan_step_new(&hosts, step));
+        if (strcmp(json_get_string(step, "state", ""), "done") != 0)
+            json_array_append_new(steps, plan_step_new(&hosts, step));
     hosts_clear(&hosts);
     json_object_set(plan, "runbook", json_path(job, "runbook.id"));
     json_object_set(plan, "title", json_path(job, "runbook.title"));
@@ -88,6 +91,10 @@ static void print_step(const json_t *step, FILE *out)
         g_autofree char *wait = clock_duration_format(wait_ms);
         print_line(out, "waits", wait);
     }
+    if (json_get_integer(step, "attempts", 1) > 1)
+        print_value(out, "attempts", json_object_get(step, "attempts"));
+    if (strcmp(json_get_string(step, "on_error", "stop"), "stop") != 0)
+        print_value(out, "on_error", json_object_get(step, "on_error"));
     for (size_t i = 0; i < G_N_ELEMENTS(shown); i++)
         print_value(out, shown[i], json_object_get(step, shown[i]));
     if (json_is_array(hosts) && json_array_size(hosts) == 0)
@@ -99,14 +106,13 @@ static void print_step(const json_t *step, FILE *out)
     run_plan_print_text(json_get_string(step, "text", ""), out);
 }
 
-void run_plan_print(const json_t *plan, FILE *out)
+void run_plan_print(const json_t *plan, const char *headline, FILE *out)
 {
     g_autofree char *title = terminal_clean_line(json_get_string(plan, "title", ""));
     const char *name;
     size_t index;
     json_t *value;
-    fprintf(out, "%s%s%s (dry run: nothing is executed)\n", terminal_style(out, STYLE_BOLD), title,
-            terminal_style(out, STYLE_RESET));
+    fprintf(out, "%s%s%s (%s)\n", terminal_style(out, STYLE_BOLD), title, terminal_style(out, STYLE_RESET), headline);
     json_object_foreach (json_object_get(plan, "params"), name, value)
         print_value(out, name, value);
     json_array_foreach (json_object_get(plan, "steps"), index, value)

@@ -8,11 +8,13 @@
 #include <stdio.h>
 
 /* {"runbook","title","params","steps":[{"id","title","language","when","wait_ms","approve","hosts":[…]|null,"error","text",…}]}.
- * hosts is null for a Lua step that names none: it may touch any host of the run. New reference. */
+ * hosts is null for a Lua step that names none: it may touch any host of the run. Steps that are done are left out. New
+ * reference. */
 json_t *run_plan_new(const json_t *job);
 /* False when a step's hosts cannot be resolved. */
 bool run_plan_good(const json_t *plan);
-void run_plan_print(const json_t *plan, FILE *out);
+/* With a headline that says what this is. */
+void run_plan_print(const json_t *plan, const char *headline, FILE *out);
 
 /* A step's source text, indented, safe to print. */
 void run_plan_print_text(const char *text, FILE *out);

@@ -49,6 +49,10 @@ static json_t *step_new(const json_t *step)
                              "approval", "hosts", "output", "bytes", 0, "truncated", 0);
     for (size_t i = 0; i < G_N_ELEMENTS(kept); i++)
         copy(made, step, kept[i]);
+    if (strcmp(json_get_string(step, "state", ""), "done") == 0) { /* was left out from the start */
+        copy(made, step, "state");
+        copy(made, step, "result");
+    }
     return made;
 }
 
@@ -209,7 +213,8 @@ static const struct {
     {"host", on_host},           {"note", on_note},
     {"report", on_report},       {"data", on_data},
     {"step_end", on_step_end},   {"approval", on_leave},
-    {"delay", on_leave},         {"run_end", on_run_end},
+    {"delay", on_leave},         {"plan", on_leave},
+    {"run_end", on_run_end},
 };
 
 void run_record_event(struct run_record *record, const json_t *event)
@@ -264,4 +269,9 @@ json_t *run_record_next_job(struct run_record *record)
 const json_t *run_record_run(const struct run_record *record)
 {
     return record->run;
+}
+
+const json_t *run_record_job(const struct run_record *record)
+{
+    return record->job;
 }

@@ -13,7 +13,8 @@ void run_record_free(struct run_record *record);
 
 void run_record_event(struct run_record *record, const json_t *event);
 
-/* The last event of an attempt that says that the run waits: "approval" or "delay", borrowed; NULL: it has ended. */
+/* The last event of an attempt that says that the run waits: "approval", "delay" or "plan", borrowed; NULL: it has
+ * ended. */
 const json_t *run_record_waiting(const struct run_record *record);
 /* Goes on after waiting: the delay is over; or the request was decided. */
 void run_record_waited(struct run_record *record);
@@ -25,6 +26,9 @@ struct run_decision {
 void run_record_decide(struct run_record *record, const struct run_decision *decision);
 /* The job of the next attempt. New reference. */
 json_t *run_record_next_job(struct run_record *record);
+
+/* What the job has become: the data so far, and which steps are done. Borrowed. */
+const json_t *run_record_job(const struct run_record *record);
 
 /* The run as the API would show it. Borrowed. */
 const json_t *run_record_run(const struct run_record *record);

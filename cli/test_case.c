@@ -24,6 +24,7 @@ struct test_case {
     struct exec *exec; /* NULL between attempts */
     json_t *job;       /* of the attempt under way */
     json_t *problems;
+    json_t *branches;        /* as exec_options has it */
     json_t *asked;           /* steps that asked for an approval */
     struct loop_timer *turn; /* what comes after an attempt */
 };
@@ -132,8 +133,13 @@ static void start_attempt(struct test_case *test, json_t *job)
     g_autoptr(GError) error = NULL;
     json_decref(test->job);
     test->job = job;
-    const struct exec_options options = {
-        .loop = test->loop, .world = &test->world, .job = job, .emit = on_event, .finished = on_finished, .arg = test};
+    const struct exec_options options = {.loop = test->loop,
+                                         .world = &test->world,
+                                         .branches = test->branches,
+                                         .job = job,
+                                         .emit = on_event,
+                                         .finished = on_finished,
+                                         .arg = test};
     test->exec = exec_new(&options, &error);
     if (test->exec != NULL) {
         exec_start(test->exec);
@@ -213,7 +219,8 @@ static json_t *job_of(const struct test_case_options *options, GError **error)
 
 json_t *test_case_run(const struct test_case_options *options)
 {
-    struct test_case test = {.options = options, .problems = json_array(), .asked = json_object()};
+    struct test_case test = {
+        .options = options, .problems = json_array(), .asked = json_object(), .branches = json_object()};
     g_autoptr(GError) error = NULL;
     g_autoptr(json_t) job = job_of(options, &error);
     json_t *result = json_object();
@@ -228,6 +235,7 @@ json_t *test_case_run(const struct test_case_options *options)
     if (test.record != NULL) {
         json_object_set(result, "state", json_object_get(run_record_run(test.record), "state"));
         json_object_set_new(result, "steps", results_of_steps(run_record_run(test.record)));
+        test_coverage_add_case(options->coverage, run_record_run(test.record), test.branches);
     }
     replay_free(test.replay);
     run_record_free(test.record);
@@ -235,5 +243,6 @@ json_t *test_case_run(const struct test_case_options *options)
     loop_free(test.loop);
     json_decref(test.job);
     json_decref(test.asked);
+    json_decref(test.branches);
     return result;
 }

@@ -3,12 +3,14 @@
 #ifndef CLI_TEST_CASE_H
 #define CLI_TEST_CASE_H
 
+#include "cli/test_coverage.h"
 #include "jobs/catalog.h"
 
 struct test_case_options {
     const json_t *spec; /* of casefile_parse() */
     const struct runbook *runbook;
     const struct catalog_set *set;
+    struct test_coverage *coverage; /* is told what ran */
 };
 
 /* {"name","line","result":"passed|failed","problems":[text of several lines…],"state","steps":{ID:result}}. One at a

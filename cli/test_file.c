@@ -145,22 +145,36 @@ static const struct runbook *find_runbook(struct test_files *files, const char *
     return runbook;
 }
 
-static void run_cases(const struct test_files *files, const json_t *cases, const struct runbook *runbook,
-                      const struct catalog_set *set, json_t *results)
+/* The runbook's file, as people can open it from where they stand. g_free. */
+static char *display_path(const char *root, const char *path)
 {
+    g_autofree char *full = g_build_filename(root, path, NULL), *here = g_get_current_dir();
+    size_t length = strlen(here);
+    bool below = strncmp(full, here, length) == 0 && full[length] == '/';
+    return g_strdup(below ? full + length + 1 : full);
+}
+
+static void run_cases(const struct test_files *files, const json_t *cases, const struct runbook *runbook,
+                      const struct catalog_set *set, const struct place *place, json_t *result)
+{
+    struct test_coverage *coverage = test_coverage_new(runbook);
+    json_t *results = json_object_get(result, "cases"), *spec;
+    g_autofree char *file = display_path(place->root, runbook->path);
     size_t i;
-    json_t *spec;
     json_array_foreach (json_object_get(cases, "cases"), i, spec) {
-        const struct test_case_options options = {.spec = spec, .runbook = runbook, .set = set};
+        const struct test_case_options options = {.spec = spec, .runbook = runbook, .set = set, .coverage = coverage};
         if (files->only == NULL || strstr(json_get_string(spec, "name", ""), files->only) != NULL)
             json_array_append_new(results, test_case_run(&options));
     }
+    json_object_set_new(result, "coverage", test_coverage_json(coverage));
+    json_set_string(json_object_get(result, "coverage"), "file", file);
+    test_coverage_free(coverage);
 }
 
 json_t *test_files_run(struct test_files *files, const char *path)
 {
     int64_t started_us = g_get_monotonic_time();
-    json_t *result = json_pack("{s:s, s:n, s:[], s:[]}", "file", path, "runbook", "problems", "cases");
+    json_t *result = json_pack("{s:s, s:n, s:[], s:[], s:n}", "file", path, "runbook", "problems", "cases", "coverage");
     json_t *problems = json_object_get(result, "problems");
     g_autoptr(json_t) cases = read_cases(path, problems);
     g_autoptr(finding_list) findings = finding_list_new();
@@ -173,7 +187,7 @@ json_t *test_files_run(struct test_files *files, const char *path)
         json_set_string(result, "runbook", runbook->path);
         casefile_check(cases, path, runbook, set->inventory, findings);
         if (add_findings(problems, findings, NULL) == 0)
-            run_cases(files, cases, runbook, set, json_object_get(result, "cases"));
+            run_cases(files, cases, runbook, set, &place, result);
     }
     place_clear(&place);
     json_object_set_new(result, "duration_ms", json_integer((g_get_monotonic_time() - started_us) / 1000));

@@ -9,8 +9,8 @@ struct test_files;
 struct test_files *test_files_new(const char *only);
 void test_files_free(struct test_files *files);
 
-/* {"file","runbook":path|null,"problems":[text…],"cases":[as test_case_run()],"duration_ms"}. `problems`: why no case
- * could run. Never NULL; new reference. */
+/* {"file","runbook":path|null,"problems":[text…],"cases":[as test_case_run()],"coverage":as test_coverage_json()|null,
+ * "duration_ms"}. `problems`: why no case could run. Never NULL; new reference. */
 json_t *test_files_run(struct test_files *files, const char *path);
 
 /* Every *.test.yaml at and below the paths, sorted within each, without what is hidden or linked. Strings with g_free.

@@ -72,9 +72,23 @@ static void text_file(const json_t *result)
     fflush(stdout);
 }
 
+static void print_coverage(const struct test_sums *sums)
+{
+    const struct test_coverage_sums *coverage = &sums->coverage;
+    for (size_t i = 0; i < finding_count(sums->unreached); i++) {
+        const struct finding *finding = finding_at(sums->unreached, i);
+        g_autofree char *file = terminal_clean_line(finding->file), *text = terminal_clean_line(finding->message);
+        printf("%s:%d: %s\n", file, finding->line, text);
+    }
+    printf("cases run %zu of %zu steps and %zu of %zu branches\n", coverage->steps_run, coverage->steps,
+           coverage->branches_taken, coverage->branches);
+}
+
 static void text_end(const json_t *results, const struct test_sums *sums)
 {
     (void)results;
+    if (sums->coverage.steps > 0)
+        print_coverage(sums);
     printf("%zu case%s in %zu file%s: ", sums->cases, sums->cases == 1 ? "" : "s", sums->files,
            sums->files == 1 ? "" : "s");
     if (sums->failed > 0)
@@ -88,9 +102,12 @@ static void text_end(const json_t *results, const struct test_sums *sums)
 
 static void json_end(const json_t *results, const struct test_sums *sums)
 {
-    g_autoptr(json_t) all =
-        json_pack("{s:O, s:I, s:I, s:I}", "files", results, "cases", (json_int_t)sums->cases, "failed",
-                  (json_int_t)sums->failed, "passed", (json_int_t)(sums->cases - MIN(sums->failed, sums->cases)));
+    const struct test_coverage_sums *coverage = &sums->coverage;
+    g_autoptr(json_t) all = json_pack(
+        "{s:O, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I}}", "files", results, "cases", (json_int_t)sums->cases, "failed",
+        (json_int_t)sums->failed, "passed", (json_int_t)(sums->cases - MIN(sums->failed, sums->cases)), "coverage",
+        "steps", (json_int_t)coverage->steps, "steps_run", (json_int_t)coverage->steps_run, "branches",
+        (json_int_t)coverage->branches, "branches_taken", (json_int_t)coverage->branches_taken);
     print_json(all);
 }
 

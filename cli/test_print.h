@@ -2,11 +2,14 @@
 #ifndef CLI_TEST_PRINT_H
 #define CLI_TEST_PRINT_H
 
+#include "cli/test_coverage.h"
 #include "core/json.h"
 
 /* Sums of all files so far. */
 struct test_sums {
     size_t files, cases, failed; /* failed: cases, and files that could not run */
+    struct test_coverage_sums coverage;
+    struct finding_list *unreached; /* to be listed: what no case came to */
 };
 void test_sums_add(struct test_sums *sums, const json_t *result);
 

@@ -33,6 +33,7 @@ struct lua_run_options {
     json_t *modules;       /* {"hikeshi/lib/x.lua": text} for require; may be NULL */
     json_t *inventory;     /* hosts that the run may touch (docs/design/wire.md); NULL: not checked in Lua */
     json_t *refused_hosts; /* the wire's "refused_hosts": code not_allowed; may be NULL */
+    bool note_branches;    /* outcomes say which way conditions went */
 };
 
 struct lua_step {
@@ -63,6 +64,7 @@ struct lua_outcome {
     /* {"code","message","host","file","line","result"} or NULL. code is an errors.def code. For LUA_RESULT_FAILED and
      * after. */
     json_t *error;
+    json_t *branches; /* with note_branches: [LUA_BRANCH_… bits] in the order of lua_branches_list(); else NULL */
 };
 
 struct lua_run;

@@ -6,6 +6,7 @@
 
 #include "core/errors.h"
 #include "core/limits.h"
+#include "lua/branches.h"
 #include "lua/call.h"
 #include "lua/keep.h"
 #include "lua/raise.h"
@@ -309,6 +310,8 @@ static void load_and_run(struct script *script)
 {
     const struct work *work = script->work;
     sandbox_open(script->L, script);
+    if (script->facts->note_branches && !work->expression)
+        branches_open(script->L, script);
     int status = syntax_load(script->L, work->text, work->length, work->file, work->line, work->expression);
     if (status != LUA_OK) {
         const char *rest;
@@ -347,4 +350,5 @@ void script_run(struct bridge *bridge, const struct facts *facts, struct work *w
     json_decref(script.described);
     json_decref(script.checkpoint);
     work->outcome.data = script.kept;
+    work->outcome.branches = branches_take(&script);
 }

@@ -37,6 +37,7 @@ struct script {
     json_t *kept;       /* `data` as of the start or the last checkpoint */
     json_t *checkpoint; /* on its way to be kept */
     json_t *described;  /* the error that raise_describe() made out of a Lua value */
+    GByteArray *branches; /* with facts->note_branches: LUA_BRANCH_… by condition */
     char *stop_message; /* what the first call that was stopped by an interrupt said, with its host */
     char *stop_host;
 };

@@ -39,6 +39,7 @@ struct facts *facts_new(const struct lua_run_options *options)
 {
     struct facts *facts = g_new0(struct facts, 1);
     facts->memory_limit = options->memory_limit ? options->memory_limit : LIMIT_LUA_MEMORY_BYTES;
+    facts->note_branches = options->note_branches;
     facts->params = options->params ? json_deep_copy(options->params) : json_object();
     facts->incident = json_deep_copy(options->incident);
     facts->alert = json_deep_copy(options->alert);
@@ -90,6 +91,7 @@ void work_free(struct work *work)
     g_free(work->outcome.message);
     json_decref(work->outcome.data);
     json_decref(work->outcome.error);
+    json_decref(work->outcome.branches);
     g_free(work->id);
     g_free(work->file);
     g_free(work->text);

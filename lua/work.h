@@ -9,6 +9,7 @@
 
 struct facts {
     size_t memory_limit; /* bytes */
+    bool note_branches;
     json_t *params, *incident, *alert, *run, *modules;
     json_t *inventory;     /* the wire's host objects, with their aliases */
     json_t *hosts;         /* {NAME: {"name","address","labels"}}: what scripts see of them */

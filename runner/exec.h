@@ -17,7 +17,12 @@ struct exec_options {
     struct loop *loop;
     struct ssh_pool *ssh;
     const struct world *world; /* NULL: `ssh`; copied */
-    json_t *job;               /* docs/design/wire.md; borrowed: copied by reference, must not change */
+    /* Only looks: the run leaves before the first step that is not `effect: read` and would run, with the event "plan"
+     * {"step"}. */
+    bool read_only;
+    /* NULL, or an object that is told which way the conditions of Lua steps went: {STEP: [LUA_BRANCH_… bits]}. */
+    json_t *branches;
+    json_t *job; /* docs/design/wire.md; borrowed: copied by reference, must not change */
     /* One event (wire shape, with seq and at); borrowed. The receiver stores it, then calls exec_acknowledge(seq). */
     void (*emit)(void *arg, json_t *event);
     /* The run left this runner: ended, or waiting (approval, delay). Comes once, after its last event was emitted. The

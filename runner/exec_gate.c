@@ -69,6 +69,10 @@ static void gate_pass(struct exec *exec)
     g_autoptr(GError) error = NULL;
     g_autoptr(json_t) names = NULL;
 
+    if (exec->options.read_only && strcmp(json_get_string(exec->step, "effect", "write"), "read") != 0) {
+        exec_leave(exec, "plan", exec_event(exec));
+        return;
+    }
     if (json_get_integer(exec->step, "wait_ms", 0) > 0 && !exec_flag(exec, "waited")) {
         gate_wait(exec);
         return;

@@ -62,6 +62,7 @@ static struct lua_run *exec_lua(struct exec *exec, GError **error)
         .modules = json_object_get(job, "modules"),
         .inventory = inventory,
         .refused_hosts = json_object_get(job, "refused_hosts"),
+        .note_branches = exec->options.branches != NULL,
     };
     return exec->lua = lua_run_new(&options, error);
 }
@@ -115,6 +116,21 @@ static json_t *outcome_error(const struct lua_outcome *outcome)
     return error;
 }
 
+/* Another try may go another way: both count. */
+static void note_branches(struct exec *exec, const json_t *branches)
+{
+    json_t *noted = json_object_get(exec->options.branches, exec_step_id(exec)), *ways;
+    size_t i;
+
+    if (!noted) {
+        json_object_set(exec->options.branches, exec_step_id(exec), (json_t *)branches);
+        return;
+    }
+    json_array_foreach (branches, i, ways)
+        json_array_set_new(noted, i,
+                           json_integer(json_integer_value(ways) | json_integer_value(json_array_get(noted, i))));
+}
+
 static void exec_lua_done(void *arg, const struct lua_outcome *lua)
 {
     struct exec *exec = arg;
@@ -127,6 +143,8 @@ static void exec_lua_done(void *arg, const struct lua_outcome *lua)
         .error = error,
     };
 
+    if (lua->branches)
+        note_branches(exec, lua->branches);
     exec_step_ended(exec, &outcome);
 }
 

@@ -176,6 +176,43 @@ def test_a_dry_run_executes_nothing(folder):
     assert not proof.exists()
 
 
+def test_a_plan_looks_and_shows_the_rest(folder):
+    proof = folder.path / "proof"
+    touch = f'ssh("db-1"):run{{"touch", "{proof}"}}'
+    file = folder.runbook(lua("look", 'data.used = tonumber(ssh("db-1"):run{"echo", "91"}.stdout)', effect="read") +
+                          lua("never", touch, when="data.used < 50") +
+                          lua("clean", touch, when="data.used > 80", approve="one", hosts="$params.host") +
+                          lua("verify", "check(false)", verify="true", effect="read"),
+                          'hosts: "role=db"\nparams: {host: {type: host, default: db-2}}')
+    done = folder.run(file, "--plan")
+    assert done.returncode == 0, done.stderr
+    looked, rest = done.stdout.split("what follows was not run")
+    assert "[look] ok" in looked and "91" in looked and "[never] skipped" in looked, done.stdout
+    assert "clean" in rest and "hosts: db-2" in rest and "verify" in rest and "never" not in rest, rest
+    status, run = folder.run_json(file, "--plan")
+    assert status == 0 and [s["id"] for s in run["plan"]["steps"]] == ["clean", "verify"], run
+    assert [s["result"] for s in run["steps"]] == ["ok", "skipped", None, None] and run["data"] == {"used": 91}
+    assert not proof.exists()
+    status, run = folder.run_json(folder.runbook(lua("look", "data.x = 1", effect="read")), "--plan")
+    assert status == 0 and run["state"] == "succeeded" and run["plan"] is None, run
+
+
+def test_a_part_of_a_runbook(folder):
+    file = folder.runbook(lua("a", "data.a = 1") + lua("b", "data.b = (data.a or 0) + 1") + lua("c", "data.c = true", verify="true"))
+    results = lambda run: [step["result"] for step in run["steps"]]
+    status, run = folder.run_json(file, "--step", "b")
+    assert status == 0 and run["data"] == {"b": 1} and results(run) == ["skipped", "ok", "skipped"], run
+    (folder.path / "data.json").write_text('{"a": 5}')
+    status, run = folder.run_json(file, "--from-step", "b", "--data", str(folder.path / "data.json"))
+    assert status == 0 and run["data"] == {"a": 5, "b": 6, "c": True} and results(run) == ["skipped", "ok", "ok"] and run["verified"]
+    (folder.path / "run.json").write_text(json.dumps(run))  # what --json printed is data, too
+    assert folder.run_json(file, "--step", "c", "--data", str(folder.path / "run.json"))[1]["data"]["b"] == 6
+    for args, word in ((("--step", "bb"), "no step 'bb'"), (("--from-step", "x"), "no step 'x'"), (("--step", "a", "--from-step", "b"), "exclude"),
+                       (("--data", "/nowhere"), "--data"), (("--plan", "--record", "x.test.yaml"), "--record")):
+        done = folder.run(file, *args)
+        assert done.returncode == 2 and word in done.stderr, (args, done.stderr)
+
+
 APPROVAL = lua("ask", 'ssh("db-1"):run{"touch", data.proof}', approve="one", hosts="name=db-1", shows="[data.proof]")
 
 

@@ -90,7 +90,8 @@ def test_a_case_passes_and_hours_take_no_time(folder):
     folder.write("runbooks/try.test.yaml", GOOD)
     done = folder.test()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout == "runbooks/try.test.yaml\n  ok   cleans\n1 case in 1 file: all passed\n"
+    assert done.stdout == ("runbooks/try.test.yaml\n  ok   cleans\ncases run 4 of 4 steps and 1 of 2 branches\n"
+                           "1 case in 1 file: all passed\n")
 
 
 @pytest.mark.parametrize("why, old, new, words", [
@@ -187,6 +188,30 @@ def test_files_run_side_by_side_and_are_told_in_order(folder):
     assert "::error file=runbooks/n4.test.yaml,line=1,col=9,title=test::is 4: data.n should be 5, and is 4\n" in said or \
            "::error file=runbooks/n4.test.yaml,line=1,col=1,title=test::is 4: data.n should be 5, and is 4\n" in said, said
     assert folder.test("--case", "is 3").stdout.count("  ok  ") == 1
+
+
+def test_coverage_of_steps_and_branches(folder):
+    folder.write("runbooks/try.md", """```lua {step=a}
+if params == nil then
+  log("x")
+elseif run.id then data.n = 1 end
+while data.n < 3 do data.n = data.n + 1 end
+```
+```lua {step=b when="data.n > 5"}
+if data.n then end
+```
+```lua {step=c when="data.n == 3"}
+log("c")
+```
+""")
+    folder.write("runbooks/try.test.yaml", "cases: [{name: a}]")
+    folder.write("tests/more.test.yaml", "runbook: try\ncases: [{name: b}]")  # the same runbook: counted once
+    said = folder.test("--coverage").stdout
+    assert "cases run 2 of 3 steps and 6 of 12 branches" in said, said
+    assert [line for line in said.splitlines() if line.startswith("runbooks/try.md")] == [
+        "runbooks/try.md:2: no case has this condition true (if)", "runbooks/try.md:4: no case has this condition false (elseif)",
+        "runbooks/try.md:7: no case runs the step 'b'", "runbooks/try.md:10: no case has this condition false (when)"]
+    assert json.loads(folder.test("--json").stdout)["coverage"] == {"steps": 3, "steps_run": 2, "branches": 12, "branches_taken": 6}
 
 
 def test_wrong_usage(folder):
