@@ -132,8 +132,12 @@ static void on_output(struct run_record *record, const json_t *event)
 static void on_host(struct run_record *record, const json_t *event)
 {
     static const char *const kept[] = {"host", "result", "code", "error", "duration_ms"};
-    json_t *hosts = json_object_get(step_in(record->run, event), "hosts");
+    const json_t *step = step_in(record->run, event);
+    json_t *hosts = json_object_get(step, "hosts");
     json_t *host = find_by(hosts, "host", json_get_string(event, "host", NULL));
+    int64_t try = json_get_integer(step, "attempts", 0);
+    if (host && json_get_integer(event, "try", try) < try)
+        return; /* a later try's word on the host stands */
     if (!host) {
         host = json_object();
         json_array_append_new(hosts, host);

@@ -33,11 +33,11 @@ static bool cancel_job(struct store_tx *tx, struct call *call, GError **error)
 static void cancel_after(struct call *call)
 {
     const char *id = call_string(call->request, "id");
-    struct run_leases *leases = call->jobs->runs->leases;
+    struct run_service *runs = call->jobs->runs;
     if (g_strcmp0(json_get_string(call->result, "state", NULL), "running") == 0)
-        run_leases_note_cancel(leases, id, "person");
+        run_queue_cancel(runs->queue, id, "person");
     else
-        run_leases_drop_run(leases, id);
+        run_leases_drop_run(runs->leases, id);
     run_queue_kick(call->jobs);
     approval_kick(call->jobs);
     outbox_kick(call->jobs);

@@ -86,10 +86,20 @@ static bool output(struct intake *intake, const json_t *event, GError **error)
                       json_get_string(event, "host", NULL), json_get_string(event, "stream", "log"), at, text);
 }
 
+/* A command that was told to stop may end after its step did: the step's own sentence could not say how. */
+static bool tell_late_end(struct intake *intake, const char *step, const char *host, const char *result,
+                          const char *problem, GError **error)
+{
+    g_autofree char *text = g_strdup_printf("\"%s\", step %s: its command on %s ended later: %s%s%s",
+                                            json_get_string(intake->row, "title", "?"), step, host, result,
+                                            problem ? ": " : "", problem ? problem : "");
+    return run_tell(intake->tx, intake->row, "step", NULL, text, error);
+}
+
 static bool host(struct intake *intake, const json_t *event, GError **error)
 {
-    const char *step = call_need_string(event, "step", error),
-               *name = step ? call_need_string(event, "host", error) : NULL;
+    g_autoptr(json_t) step = step_of(intake, event, error);
+    const char *name = step ? call_need_string(event, "host", error) : NULL;
     const char *result = name ? call_need_string(event, "result", error) : NULL;
     if (!result)
         return false;
@@ -100,8 +110,12 @@ static bool host(struct intake *intake, const json_t *event, GError **error)
     g_autofree char *code = json_scalar_text(json_object_get(event, "code"));
     const json_t *problem = json_object_get(event, "error");
     const char *text = json_is_object(problem) ? json_get_string(problem, "message", NULL) : json_string_value(problem);
-    return store_exec(intake->tx, SQL_STEP_HOST_PUT, NULL, error, "ssssssi", intake->run, step, name, result,
-                      *code ? code : NULL, text, (int64_t)json_get_integer(event, "duration_ms", 0));
+    const char *id = json_get_string(step, "id", NULL);
+    int64_t try = json_get_integer(step, "attempts", 0);
+    bool old = json_get_integer(event, "try", try) < try; /* a later try's word on the host stands */
+    return store_exec(intake->tx, old ? SQL_STEP_HOST_ADD : SQL_STEP_HOST_PUT, NULL, error, "ssssssi", intake->run, id,
+                      name, result, *code ? code : NULL, text, (int64_t)json_get_integer(event, "duration_ms", 0)) &&
+           ((!old && run_step_state(step) != STEP_DONE) || tell_late_end(intake, id, name, result, text, error));
 }
 
 static bool note(struct intake *intake, const json_t *event, GError **error)

@@ -177,11 +177,12 @@ static gboolean is_of_run(void *key, void *value, void *run)
     return strcmp(((struct lease *)value)->run, run) == 0;
 }
 
-void run_leases_note_cancel(struct run_leases *leases, const char *run, const char *reason)
+const char *run_leases_note_cancel(struct run_leases *leases, const char *run, const char *reason)
 {
     struct lease *lease = g_hash_table_find(leases->all, is_of_run, (void *)run);
     if (lease && !lease->cancel_reason)
         lease->cancel_reason = g_strdup(reason);
+    return lease ? lease->worker : NULL;
 }
 
 void run_leases_drop(struct run_leases *leases, const char *id)

@@ -24,8 +24,8 @@ int64_t run_leases_touch(struct run_leases *leases, const char *id);
 /* The same for a holder that asks: {"lease_ms","cancel"}, or null when the lease is not that worker's. New reference.
  */
 json_t *run_leases_renew(struct run_leases *leases, const char *id, const char *worker);
-/* What the holder is to be told. */
-void run_leases_note_cancel(struct run_leases *leases, const char *run, const char *reason);
+/* What the holder is to be told. Returns its worker, borrowed; NULL when nobody holds a lease of that run. */
+const char *run_leases_note_cancel(struct run_leases *leases, const char *run, const char *reason);
 
 /* The lease, or every lease of the run, is over: the run was parked, ended, or handed on. NULL accepted. */
 void run_leases_drop(struct run_leases *leases, const char *id);

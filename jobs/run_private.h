@@ -35,6 +35,8 @@ void run_queue_free(struct run_queue *queue);
 void run_queue_note_wake(struct run_queue *queue, int64_t wake_at);
 /* Its process has ended: nothing is granted to it any more. */
 void run_queue_worker_gone(struct run_queue *queue, const char *worker);
+/* After the commit that says so: the holder of the run's lease is told soon to cancel it. */
+void run_queue_cancel(struct run_queue *queue, const char *run, const char *reason);
 size_t run_queue_polls(const struct run_queue *queue);
 /* Tests: another time than LEASE_POLL_MS, for polls from now on. */
 void run_queue_set_poll_ms(struct run_queue *queue, int64_t poll_ms);

@@ -331,6 +331,13 @@ void run_queue_worker_gone(struct run_queue *queue, const char *worker)
     polls_end(queue, worker);
 }
 
+void run_queue_cancel(struct run_queue *queue, const char *run, const char *reason)
+{
+    const char *worker = run_leases_note_cancel(queue->leases, run, reason);
+    if (worker)
+        polls_end(queue, worker); /* it renews its leases then */
+}
+
 struct run_queue *run_queue_new(struct jobs *jobs, struct run_workers *workers, struct run_leases *leases)
 {
     struct run_queue *queue = g_new0(struct run_queue, 1);

@@ -20,7 +20,7 @@ bool run_stop(struct store_tx *tx, const char *run, const char *reason, const ch
 void run_stopped(struct jobs *jobs, const char *run, const char *reason, bool running)
 {
     if (running)
-        run_leases_note_cancel(jobs->runs->leases, run, reason);
+        run_queue_cancel(jobs->runs->queue, run, reason);
     else
         run_leases_drop_run(jobs->runs->leases, run);
     run_queue_kick(jobs);

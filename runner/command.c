@@ -101,11 +101,12 @@ static json_t *command_stopped(const GError *error)
 
 static void command_tell_end(struct command *command, const json_t *result, const GError *error)
 {
-    if (!exec_in_try(command->exec, command->step, command->try_number))
-        return;
-    json_t *event = exec_event(command->exec);
+    json_t *event = json_object();
     json_t *code = json_object_get(result, "code");
 
+    /* Its own step and try, not those under way: a command that was told to stop may outlive both. */
+    json_set_string(event, "step", json_get_string(command->step, "id", ""));
+    json_object_set_new(event, "try", json_integer(command->try_number));
     json_set_string(event, "host", command_host_name(command));
     json_set_string(event, "result", error ? command_result_name(command, error) : "ok");
     json_object_set_new(event, "code", code ? json_incref(code) : json_null());
@@ -120,6 +121,7 @@ static void command_end(struct command *command, json_t *result, const GError *e
 {
     g_autoptr(GError) failure = error ? g_error_copy(error) : NULL;
     struct op *op = op_ref(command->op);
+    struct exec *exec = command->exec;
     bool exit_is_error = command->exit_is_error;
 
     if (!failure && command_checked(command))
@@ -131,6 +133,7 @@ static void command_end(struct command *command, json_t *result, const GError *e
         g_clear_error(&failure);
     op_done(op, json_incref(result), g_steal_pointer(&failure));
     op_unref(op);
+    exec_command_ended(exec);
 }
 
 static void command_ran(void *arg, json_t *result, const GError *error)

@@ -224,10 +224,28 @@ void exec_try(struct exec *exec)
     exec_language(exec)->start(exec);
 }
 
+/* Once nothing runs on a host any more. */
+static void exec_say_last(struct exec *exec)
+{
+    if (exec->phase != PHASE_LEAVING || !g_queue_is_empty(&exec->commands))
+        return;
+    journal_add(exec->journal, exec->last_kind, g_steal_pointer(&exec->last_event));
+    exec_over(exec);
+}
+
+void exec_command_ended(struct exec *exec)
+{
+    exec_say_last(exec);
+}
+
 void exec_leave(struct exec *exec, const char *kind, json_t *event)
 {
-    journal_add(exec->journal, kind, event);
-    exec_over(exec);
+    exec->phase = PHASE_LEAVING;
+    exec->last_kind = kind;
+    exec->last_event = event;
+    loop_timer_stop(exec->deadline);
+    command_cancel_all(exec, ERROR_CANCELLED); /* ssh.h: a stop ends, confirmed or not */
+    exec_say_last(exec);
 }
 
 /* ---- one turn ---- */
@@ -389,6 +407,7 @@ void exec_free(struct exec *exec)
     plan_clear(&exec->plan);
     json_decref(exec->data);
     json_decref(exec->results);
+    json_decref(exec->last_event);
     json_decref(exec->options.job);
     g_free(exec->finish_message);
     g_free(exec);

@@ -18,6 +18,7 @@ enum phase {
     PHASE_WHEN,     /* a `when` expression is evaluated */
     PHASE_RUNNING,  /* a step's code runs */
     PHASE_RETRYING, /* retry_delay */
+    PHASE_LEAVING,  /* its last event waits for commands that are being stopped */
     PHASE_OVER,     /* nothing follows but finished() */
     PHASE_COUNT
 };
@@ -47,6 +48,8 @@ struct exec {
     int64_t step_started_ms;
     struct shell_step *shell;
     char *finish_message;
+    const char *last_kind; /* PHASE_LEAVING: the attempt's last event */
+    json_t *last_event;
 
     struct loop_timer *kick;     /* one turn of the state machine */
     struct loop_timer *obey;     /* what was asked */
@@ -74,8 +77,11 @@ void exec_try(struct exec *exec); /* one more try of the step */
 void exec_interrupt(struct exec *exec, int code);
 void exec_end_step(struct exec *exec, const struct step_outcome *outcome, const char *reason);
 void exec_fail_step(struct exec *exec, const GError *error);
-void exec_idle(struct exec *exec);                                   /* no step is under way */
-void exec_leave(struct exec *exec, const char *kind, json_t *event); /* the attempt's last event; stolen */
+void exec_idle(struct exec *exec); /* no step is under way */
+/* The attempt's last event; stolen. It comes after the ends of the commands that its steps left behind: what was
+ * stopped, and whether that was confirmed, is on the record of this attempt or nowhere. */
+void exec_leave(struct exec *exec, const char *kind, json_t *event);
+void exec_command_ended(struct exec *exec);
 void exec_over(struct exec *exec);
 bool exec_flag(const struct exec *exec, const char *flag); /* of the step */
 json_t *exec_or_null(json_t *value);                       /* new reference */
@@ -90,7 +96,7 @@ void exec_arm_grace(struct exec *exec);
 
 /* A new event that belongs to the step under way. */
 json_t *exec_event(const struct exec *exec);
-/* Whether that try of that step still runs: a command may end after both, and its events have no place then. */
+/* Whether that try of that step still runs: a command that is being stopped may say more after both. */
 bool exec_in_try(const struct exec *exec, const json_t *step, int64_t try_number);
 json_t *exec_error_json(const GError *error, const char *host);
 const char *exec_step_id(const struct exec *exec);

@@ -27,6 +27,14 @@ static void stop_idle(struct exec *exec, int code)
         exec_kick(exec);
 }
 
+/* It leaves already: only the fence has more to say. */
+static void stop_leaving(struct exec *exec, int code)
+{
+    (void)code;
+    if (exec->stop == PLAN_FENCED)
+        exec_over(exec);
+}
+
 static void stop_when(struct exec *exec, int code)
 {
     lua_run_interrupt(exec->lua, code);
@@ -45,8 +53,8 @@ static void stop_retry(struct exec *exec, int code)
 
 /* How a stop reaches the run, by where it stands. */
 static void (*const stops[PHASE_COUNT])(struct exec *exec, int code) = {
-    [PHASE_IDLE] = stop_idle,      [PHASE_WHEN] = stop_when,    [PHASE_RUNNING] = exec_interrupt,
-    [PHASE_RETRYING] = stop_retry, [PHASE_OVER] = stop_nothing,
+    [PHASE_IDLE] = stop_idle,      [PHASE_WHEN] = stop_when,       [PHASE_RUNNING] = exec_interrupt,
+    [PHASE_RETRYING] = stop_retry, [PHASE_LEAVING] = stop_leaving, [PHASE_OVER] = stop_nothing,
 };
 
 /* A point of no return ends by itself (or by its own timeout); an always step has the grace. */

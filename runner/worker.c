@@ -52,9 +52,14 @@ static bool worker_takes_more(const struct worker *worker)
     return !worker->draining && lua_run_abandoned() == 0 && (int64_t)worker_count(worker) < worker->slots;
 }
 
+/* Takes nothing new when it must not, and ends when that was the last. */
 static void worker_end_if_idle(struct worker *worker)
 {
-    if ((worker->draining || lua_run_abandoned() > 0) && worker_count(worker) == 0 && !worker->told)
+    if (!worker->draining && lua_run_abandoned() == 0)
+        return;
+    g_clear_pointer(&worker->poll, uplink_call_cancel); /* a job on its way here is not confirmed: another gets it */
+    loop_timer_stop(worker->poll_timer);
+    if (worker_count(worker) == 0 && !worker->told)
         loop_timer_start(worker->end, 0, 0);
 }
 
@@ -150,6 +155,8 @@ static void worker_poll_again(struct worker *worker, int status, json_t *body, c
     if (status == 200 || status == 204) {
         worker->poll_ms = POLL_FIRST_MS;
         worker->unreachable = false;
+        if (status == 204)
+            worker_renew(worker); /* perhaps that is why: one of its runs is to be cancelled */
         worker_poll(worker);
         return;
     }
@@ -189,8 +196,7 @@ static void worker_poll(void *arg)
 static void worker_beat(void *arg)
 {
     struct worker *worker = arg;
-    size_t count = worker_count(worker);
-    char load = count == 0 ? WORKER_IDLE : (int64_t)count < worker->slots ? WORKER_BUSY : WORKER_FULL;
+    char load = worker_count(worker) == 0 ? WORKER_IDLE : worker_takes_more(worker) ? WORKER_BUSY : WORKER_FULL;
 
     /* A full pipe means that nobody reads: the supervisor's business. */
     if (worker->heartbeat_fd >= 0 && write(worker->heartbeat_fd, &load, 1) < 0)
@@ -215,8 +221,6 @@ void worker_drain(struct worker *worker)
     if (worker->draining)
         return;
     worker->draining = true;
-    g_clear_pointer(&worker->poll, uplink_call_cancel); /* a job on its way here is not confirmed: another gets it */
-    loop_timer_stop(worker->poll_timer);
     loop_timer_start(worker->limit, RUNNER_DRAIN_MS, 0);
     worker_end_if_idle(worker);
 }

@@ -33,7 +33,7 @@ def pagerduty():
 class Site:
     """A server with a repository, both webhook sources and one reachable host db-1."""
 
-    def __init__(self, folder, sshd, pagerduty_url=None, extra=""):
+    def __init__(self, folder, sshd, pagerduty_url=None, extra="", env=None):
         self.sshd = sshd
         self.repository = Repository(folder / "ops")
         self.repository.commit({"hikeshi/teams.yaml": TEAMS, "hikeshi/inventory.yaml": self.inventory()}, "start")
@@ -47,7 +47,8 @@ sources:
   am: {{kind: alertmanager, bearer: "env:AM_TOKEN"}}
 {channel}runner:
   ssh: {{user: {sshd.user}, identities: ["file:{sshd.client_key}"], known_hosts: "{folder}/known_hosts"}}
-{extra}""", env={"PD_SECRET": PD_SECRET, "PD_OLD": PD_OLD_SECRET, "PD_TOKEN": "pd-api-token", "AM_TOKEN": AM_TOKEN})
+{extra}""", env={"PD_SECRET": PD_SECRET, "PD_OLD": PD_OLD_SECRET, "PD_TOKEN": "pd-api-token", "AM_TOKEN": AM_TOKEN,
+                     **(env or {})})
 
     def inventory(self):
         return f"""defaults: {{user: {self.sshd.user}, port: {self.sshd.port}}}

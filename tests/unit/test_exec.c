@@ -194,7 +194,7 @@ static const struct row {
      "null", ""},
     {"attempts of an idempotent step that was lost", "[{'id':'a','attempts':2,'idempotent':true,'text':'ssh h1 lost'}]",
      NULL,
-     "step_start:a command:a:h1 host:a:h1:failed retry:a step_start:a:2 command:a:h1 host:a:h1:failed "
+     "step_start:a command:a:h1 host:a:h1:failed retry:a step_start:a:2 command:a:h1 host:a:2:h1:failed "
      "step_end:a:failed "
      "run_end:failed:step_failed",
      "null", "h1:lost h1:lost"},
@@ -446,30 +446,107 @@ static void fenced_sends_nothing_new(void **state)
     fixture_close(&fixture);
 }
 
-/* The grace of step a was over before its command was seen to stop: that happens in step b, or after the run. */
+/* Starts a run whose first step leaves a command behind that is being stopped: the step's grace was over before that
+ * was seen. */
+static void leave_a_command(struct fixture *fixture, const char *job_steps)
+{
+    struct op *op = op_new(NULL, NULL);
+
+    fixture_open(fixture, job_steps, NULL);
+    exec_start(fixture->exec);
+    while (!strstr(fixture->trace->str, "step_start:a"))
+        steps(fixture, 1);
+    start_on_h1(fixture, "linger", op);
+    while (fixture->pool->sent->len == 0)
+        steps(fixture, 1);
+    op_abandon(op);
+    op_unref(op);
+    lua_run_interrupt(fixture->exec->lua, ERROR_TIMEOUT);
+}
+
+/* Its end is on the record of its own step, whatever runs then; what it still says is not. */
 static void a_command_outlives_its_step(void **state)
+{
+    static const struct {
+        const char *steps, *trace, *why;
+    } cases[] = {
+        {"[{'id':'a','on_error':'continue','text':'hang'},{'id':'b','text':'hang'}]",
+         "run_start step_start:a command:a:h1 step_end:a:timed_out step_start:b host:a:h1:cancelled",
+         "the next step runs"},
+        {"[{'id':'a','attempts':2,'text':'hang'}]",
+         "run_start step_start:a command:a:h1 retry:a step_start:a:2 host:a:h1:cancelled", "the next try runs"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct fixture fixture = {0};
+        leave_a_command(&fixture, cases[i].steps);
+        steps(&fixture, 30);
+        fake_pool_release(fixture.pool);
+        if (strcmp(fixture.trace->str, cases[i].trace) != 0)
+            row_failed(cases[i].why, "got %s", fixture.trace->str);
+        assert_true(json_is_true(json_object_get(fixture.last, "stopped")));
+        assert_int_equal(json_get_integer(fixture.last, "try", 0), 1);
+        fixture_close(&fixture);
+    }
+}
+
+/* The attempt's last event waits for it. */
+static void a_command_outlives_the_last_step(void **state)
+{
+    static const struct {
+        const char *steps, *before, *after, *why;
+    } cases[] = {
+        {"[{'id':'a','text':'hang'}]", "run_start step_start:a command:a:h1 step_end:a:timed_out",
+         " host:a:h1:cancelled run_end:failed:timed_out", "the run ends"},
+        {"[{'id':'a','on_error':'continue','text':'hang'},{'id':'b','approve':'ops','hosts':'name=h1','text':'ok'}]",
+         "run_start step_start:a command:a:h1 step_end:a:timed_out", " host:a:h1:cancelled approval:b",
+         "the run waits for people"},
+        {"[{'id':'a','on_error':'continue','text':'hang'},{'id':'b','wait_ms':1000,'text':'ok'}]",
+         "run_start step_start:a command:a:h1 step_end:a:timed_out", " host:a:h1:cancelled delay:b",
+         "the run waits for a time"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct fixture fixture = {0};
+        leave_a_command(&fixture, cases[i].steps);
+        while (fixture.exec->phase != PHASE_LEAVING)
+            steps(&fixture, 1);
+        steps(&fixture, 20);
+        assert_string_equal(fixture.trace->str, cases[i].before);
+        assert_false(fixture.finished);
+        exec_cancel(fixture.exec, "person"); /* comes too late */
+        steps(&fixture, 20);
+        fake_pool_release(fixture.pool);
+        while (!fixture.finished)
+            steps(&fixture, 1);
+        g_autofree char *whole = g_strconcat(cases[i].before, cases[i].after, NULL);
+        if (strcmp(fixture.trace->str, whole) != 0)
+            row_failed(cases[i].why, "got %s", fixture.trace->str);
+        fixture_close(&fixture);
+    }
+}
+
+/* A fence waits for nothing, and an exec that is freed leaves nobody to tell. */
+static void a_command_outlives_its_run(void **state)
 {
     (void)state;
     for (int freed = 0; freed < 2; freed++) {
         struct fixture fixture = {0};
-        struct op *op = op_new(NULL, NULL);
-
-        fixture_open(&fixture, "[{'id':'a','on_error':'continue','text':'hang'},{'id':'b','text':'hang'}]", NULL);
-        exec_start(fixture.exec);
-        steps(&fixture, 20);
-        start_on_h1(&fixture, "linger", op);
-        while (fixture.pool->sent->len == 0)
+        leave_a_command(&fixture, "[{'id':'a','text':'hang'}]");
+        while (fixture.exec->phase != PHASE_LEAVING)
             steps(&fixture, 1);
-        op_abandon(op);
-        op_unref(op);
-        lua_run_interrupt(fixture.exec->lua, ERROR_TIMEOUT);
-        steps(&fixture, 20);
-        if (freed)
+        if (freed) {
             exec_free(g_steal_pointer(&fixture.exec));
+        } else {
+            exec_fence(fixture.exec);
+            while (!fixture.finished)
+                steps(&fixture, 1);
+        }
         fake_pool_release(fixture.pool);
         steps(&fixture, 20);
-        assert_string_equal(fixture.trace->str,
-                            "run_start step_start:a command:a:h1 step_end:a:timed_out step_start:b");
+        assert_string_equal(fixture.trace->str, "run_start step_start:a command:a:h1 step_end:a:timed_out");
         fixture_close(&fixture);
     }
 }
@@ -619,6 +696,8 @@ int main(void)
         cmocka_unit_test(a_fence_stops_what_defer_started),
         cmocka_unit_test(fenced_sends_nothing_new),
         cmocka_unit_test(a_command_outlives_its_step),
+        cmocka_unit_test(a_command_outlives_the_last_step),
+        cmocka_unit_test(a_command_outlives_its_run),
         cmocka_unit_test(cancelled_before_the_start),
         cmocka_unit_test(a_command_waits_for_its_intent),
         cmocka_unit_test(a_checkpoint_waits_to_be_stored),

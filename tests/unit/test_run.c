@@ -57,6 +57,44 @@ static void test_whole_run(void **state)
     assert_string_equal(json_get_string(json_array_get(json_object_get(run, "notes"), 0), "text", ""), "it is full");
 }
 
+/* A command that was told to stop ends when its step has ended, or a later try runs: it is on the record of its step. */
+static void test_late_end_of_a_command(void **state)
+{
+    static const struct {
+        const char *events, *result, *why;
+    } rows[] = {
+        {"[{\"seq\":3,\"kind\":\"step_end\",\"step\":\"look\",\"result\":\"timed_out\"},"
+         "{\"seq\":4,\"kind\":\"host\",\"step\":\"look\",\"try\":1,\"host\":\"db-1\",\"result\":\"cancelled\","
+         "\"error\":{\"code\":\"cancelled\",\"message\":\"could not confirm that it stopped on db-1\"},\"stopped\":false}]",
+         "cancelled", "after its step"},
+        {"[{\"seq\":3,\"kind\":\"retry\",\"step\":\"look\"},{\"seq\":4,\"kind\":\"step_start\",\"step\":\"look\",\"try\":2},"
+         "{\"seq\":5,\"kind\":\"host\",\"step\":\"look\",\"try\":1,\"host\":\"db-1\",\"result\":\"cancelled\"}]",
+         "cancelled", "the second try has not used the host yet"},
+        {"[{\"seq\":3,\"kind\":\"retry\",\"step\":\"look\"},{\"seq\":4,\"kind\":\"step_start\",\"step\":\"look\",\"try\":2},"
+         "{\"seq\":5,\"kind\":\"host\",\"step\":\"look\",\"try\":2,\"host\":\"db-1\",\"result\":\"ok\"},"
+         "{\"seq\":6,\"kind\":\"host\",\"step\":\"look\",\"try\":1,\"host\":\"db-1\",\"result\":\"cancelled\"}]",
+         "ok", "the second try's word stands"},
+    };
+    struct engine *engine = *state;
+    two_steps(engine, "disk");
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *id = start_run(engine, "disk");
+        g_autoptr(json_t) job = take_job(engine);
+        json_decref(send_events(engine, job, start_and_step));
+        json_decref(send_events(engine, job, rows[i].events));
+        json_decref(send_events(engine, job, rows[i].events)); /* said twice, counted once */
+        g_autoptr(json_t) run = get_run(engine, id), log = call_ok(engine, run_log, json_pack("{s:s}", "id", id));
+        const json_t *hosts = json_object_get(step_at(run, 0), "hosts"), *items = json_object_get(log, "items");
+        const json_t *last = json_array_get(items, json_array_size(items) - 1);
+        assert_int_equal(json_array_size(hosts), 1);
+        if (strcmp(json_get_string(json_array_get(hosts, 0), "result", ""), rows[i].result) != 0)
+            fail_msg("%s", rows[i].why);
+        assert_string_equal(json_get_string(last, "kind", ""), "host");
+        assert_string_equal(json_get_string(last, "step", ""), "look");
+        assert_int_equal(json_get_integer(last, "try", 0), 1);
+    }
+}
+
 static void test_log(void **state)
 {
     struct engine *engine = *state;
@@ -668,6 +706,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         engine_test(test_whole_run),
+        engine_test(test_late_end_of_a_command),
         engine_test(test_log),
         engine_test(test_log_pages_are_bounded),
         engine_test(test_events_once),

@@ -236,6 +236,23 @@ static void test_a_worker_has_one_poll(void **state)
     answer_clear(&second);
 }
 
+/* A worker that waits for a job hears at once that one of its runs is to be cancelled. */
+static void test_a_cancel_ends_the_poll(void **state)
+{
+    struct engine *engine = *state;
+    g_autofree char *id = setup_run(engine);
+    struct answer poll = {0}, other = {0};
+    g_autoptr(json_t) job = take_job_as(engine, getpid());
+    begin_poll(engine, "w1", getpid(), &poll);
+    begin_poll(engine, "w2", 0, &other);
+    settle_writes(engine);
+    json_decref(call_ok(engine, run_cancel, json_pack("{s:s}", "id", id)));
+    assert_true(poll.done);
+    assert_null(poll.result);
+    assert_false(other.done); /* not its run */
+    run_lease_cancel(&engine->jobs, &other);
+}
+
 /* --- what people see -------------------------------------------------------------------------------------------------
  */
 
@@ -268,6 +285,7 @@ int main(void)
         engine_test(test_no_run_for_a_poll_that_was_cancelled),
         engine_test(test_a_run_that_was_being_granted_goes_back),
         engine_test(test_a_worker_has_one_poll),
+        engine_test(test_a_cancel_ends_the_poll),
         engine_test(test_counted_while_it_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
