@@ -126,7 +126,7 @@ static void on_output(struct live *live, const json_t *event)
     const json_t *value = json_object_get(event, "text");
     const char *bytes = json_string_value(value);
     size_t length = json_string_length(value);
-    if (!bytes)
+    if (!bytes || live_gather_output(live, step, host, stream, bytes, length))
         return;
     g_autofree char *key = g_strdup_printf("%s\n%s\n%s", step ? step : "", host ? host : "", stream ? stream : "out");
     GString *partial = g_hash_table_lookup(live->partial, key);
@@ -200,8 +200,10 @@ static void on_command(struct live *live, const json_t *event)
     if (download)
         g_string_append_printf(words, "(download of %s)", download);
     bool as_root = sudo || json_is_true(json_object_get(event, "sudo"));
-    live_say(live, live_text(event, "step"), STYLE_DIM, "%s %s %s",
-             live_text(event, "host") ? live_text(event, "host") : "-", as_root ? "#" : "$", words->str);
+    g_string_prepend(words, as_root ? "# " : "$ ");
+    const char *step = live_text(event, "step"), *host = live_text(event, "host");
+    if (live_gather_command(live, step, host, words->str))
+        live_say(live, step, STYLE_DIM, "%s %s", host ? host : "-", words->str);
 }
 
 /* "exit 1", "host_key: the key changed" */
@@ -218,12 +220,9 @@ static char *problem_text(const json_t *event)
     return g_strdup(code ? code : "");
 }
 
-static void on_host(struct live *live, const json_t *event)
+static void tell_host(struct live *live, const json_t *event)
 {
     const char *step = live_text(event, "step"), *host = live_text(event, "host"), *result = live_text(event, "result");
-    flush_step(live, step, host);
-    if (g_strcmp0(result, "ok") == 0)
-        return;
     g_autofree char *problem = problem_text(event);
     const json_t *stopped = json_object_get(event, "stopped");
     const char *proof = json_is_true(stopped)    ? "; the remote processes are stopped"
@@ -231,6 +230,15 @@ static void on_host(struct live *live, const json_t *event)
                                                  : "";
     live_say(live, step, terminal_state_style(result), "%s %s%s%s%s", host ? host : "-", result ? result : "?",
              *problem ? ": " : "", problem, proof);
+}
+
+static void on_host(struct live *live, const json_t *event)
+{
+    const char *step = live_text(event, "step"), *host = live_text(event, "host"), *result = live_text(event, "result");
+    flush_step(live, step, host);
+    if (g_strcmp0(result, "ok") != 0)
+        tell_host(live, event);
+    live_gather_host(live, step, host);
 }
 
 static void on_note(struct live *live, const json_t *event)
@@ -270,6 +278,7 @@ static void on_step_end(struct live *live, const json_t *event)
                *message = live_text(event, "message");
     const json_t *error = json_object_get(event, "error");
     flush_step(live, step, NULL);
+    live_gather_end(live);
     g_autofree char *problem = problem_text(event);
     g_autofree char *duration = duration_text(event);
     const char *why = *problem ? problem : message ? message : "";
@@ -328,6 +337,7 @@ static void print_end(struct live *live, const char *state, const char *reason, 
 static void on_run_end(struct live *live, const json_t *event)
 {
     flush_step(live, NULL, NULL);
+    live_gather_end(live);
     set_state(live, live_text(event, "state"));
     print_end(live, live->state, live_text(event, "reason"), json_object_get(event, "verified"),
               live_text(event, "message"));
@@ -403,6 +413,7 @@ void live_free(struct live *live)
     if (!live)
         return;
     flush_step(live, NULL, NULL);
+    live_gather_end(live);
     g_hash_table_unref(live->titles);
     g_hash_table_unref(live->partial);
     g_free(live->step);

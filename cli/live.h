@@ -1,4 +1,5 @@
 /* live: a run as it goes, for people: step titles, commands, output with host prefixes, notes, reports, results.
+ * Commands that run at the same time on several hosts are printed when all have ended, once for all that said the same.
  *
  * Feed it the events of docs/design/wire.md in order, as the runner emits them (`hikeshi run`) or as the server's log
  * has them

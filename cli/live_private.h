@@ -10,9 +10,10 @@ struct live {
     FILE *out;
     bool tty;
     enum terminal_clean clean;
-    GHashTable *titles;  /* step id → title */
-    GHashTable *partial; /* "step\nhost\nstream" → GString, freed with its entry: the line that is not whole yet */
-    char *step;          /* whose heading stands above */
+    GHashTable *titles;    /* step id → title */
+    GHashTable *partial;   /* "step\nhost\nstream" → GString, freed with its entry: the line that is not whole yet */
+    struct gather *gather; /* live_gather.c: commands under way */
+    char *step;            /* whose heading stands above */
     char *state;
 };
 
@@ -27,6 +28,15 @@ void live_say(struct live *live, const char *step, enum terminal_style colour, c
 /* One whole line of output, made safe. */
 void live_output_line(struct live *live, const char *step, const char *host, const char *stream, const char *line,
                       size_t length);
+
+/* live_gather.c. command: false when the same has just been shown for another host. output: true when it was taken, to
+ * be printed later. end: prints what is kept. */
+bool live_gather_command(struct live *live, const char *step, const char *host, const char *words);
+bool live_gather_output(struct live *live, const char *step, const char *host, const char *stream, const char *bytes,
+                        size_t length);
+void live_gather_host(struct live *live, const char *step, const char *host);
+void live_gather_end(struct live *live);
+void live_gather_free(struct live *live);
 
 void live_report(struct live *live, const json_t *event); /* live_report.c */
 

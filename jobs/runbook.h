@@ -59,8 +59,10 @@ struct step {
     char *text; /* the fence's content, attribute comment lines included, so that lines match the file */
     int line;   /* of the first line of text in the file */
     int64_t timeout_ms, retry_delay_ms, wait_ms;
-    int64_t attempts, at_once;
-    char *when; /* Lua expression */
+    int64_t attempts;
+    int64_t at_once, canary, stop_after, max_percent; /* of hosts; 0 = not said */
+    char **waves;                                     /* "5", "25%"; or NULL */
+    char *when;                                       /* Lua expression */
     bool effect_read, idempotent, handler, always, verify, cancel_after;
     enum step_on_error on_error;
     char *on_error_step;

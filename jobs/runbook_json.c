@@ -21,6 +21,22 @@ static const char *on_error(const struct step *step)
                                                  : "stop";
 }
 
+static json_t *number_or_null(int64_t number)
+{
+    return number > 0 ? json_integer(number) : json_null();
+}
+
+/* [1, "25%"] */
+static json_t *waves_json(char **waves)
+{
+    json_t *array = waves ? json_array() : json_null();
+    for (char **wave = waves; wave && *wave; wave++) {
+        bool percent = g_str_has_suffix(*wave, "%");
+        json_array_append_new(array, percent ? json_string(*wave) : json_integer(g_ascii_strtoll(*wave, NULL, 10)));
+    }
+    return array;
+}
+
 static json_t *step_json(const struct step *step)
 {
     json_t *json =
@@ -38,6 +54,10 @@ static json_t *step_json(const struct step *step)
     json_set_string(json, "approve", step->approve);
     json_set_string(json, "hosts", step->hosts);
     json_set_string(json, "sudo", step->sudo);
+    json_object_set_new(json, "canary", number_or_null(step->canary));
+    json_object_set_new(json, "waves", waves_json(step->waves));
+    json_object_set_new(json, "stop_after", number_or_null(step->stop_after));
+    json_object_set_new(json, "max_percent", number_or_null(step->max_percent));
     return json;
 }
 

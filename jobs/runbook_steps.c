@@ -3,7 +3,8 @@
 #include "jobs/runbook_parse.h"
 #include <string.h>
 
-#define DAY_MS (24 * 60 * 60 * 1000LL)
+#define DAY_MS         (24 * 60 * 60 * 1000LL)
+#define MAX_HOSTS_SAID 1000000
 
 const char *const step_language_names[] = {[STEP_LUA] = "lua", [STEP_SH] = "sh", [STEP_BASH] = "bash", NULL};
 
@@ -19,6 +20,7 @@ void step_free(struct step *step)
     g_strfreev(step->shows);
     g_free(step->hosts);
     g_free(step->sudo);
+    g_strfreev(step->waves);
     g_free(step);
 }
 
@@ -120,6 +122,33 @@ static void read_sudo(const struct field_reader *reader, const struct yaml_node 
     }
 }
 
+static bool is_wave(const char *text)
+{
+    gint64 number;
+    g_autofree char *digits = g_strndup(text, strlen(text) - g_str_has_suffix(text, "%"));
+    bool percent = strlen(digits) < strlen(text);
+    return g_ascii_string_to_signed(digits, 10, 1, percent ? 100 : MAX_HOSTS_SAID, &number, NULL);
+}
+
+/* [1, 5, 25%], or the same as one text between quotes. */
+static void read_waves(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
+                       void *target)
+{
+    static const struct field row = {"waves", FIELD_STRINGS, .offset = offsetof(struct step, waves)};
+    struct step *step = target;
+    if (!field_read_value(reader, &row, key, value, step))
+        return;
+    g_autofree char *all = g_strjoinv(",", step->waves);
+    g_strfreev(step->waves);
+    step->waves = g_strsplit(all, ",", -1);
+    bool fine = *step->waves != NULL;
+    for (char **wave = step->waves; *wave; wave++)
+        fine = is_wave(g_strstrip(*wave)) && fine;
+    if (!fine)
+        field_error(reader, "bad-value", value, NULL,
+                    "'waves' must be a list of numbers of hosts, or of percents: [1, 5, 25%%]");
+}
+
 static const struct field fields[] = {
     {"step", FIELD_READ, .read = read_id},
     {"timeout", FIELD_DURATION, .offset = offsetof(struct step, timeout_ms), .minimum = 1, .maximum = 7 * DAY_MS},
@@ -140,6 +169,10 @@ static const struct field fields[] = {
     {"cancel", FIELD_READ, .read = read_cancel},
     {"sudo", FIELD_READ, .read = read_sudo},
     {"at_once", FIELD_INTEGER, .offset = offsetof(struct step, at_once), .minimum = 1, .maximum = 1000},
+    {"canary", FIELD_INTEGER, .offset = offsetof(struct step, canary), .minimum = 1, .maximum = MAX_HOSTS_SAID},
+    {"waves", FIELD_READ, .read = read_waves},
+    {"stop_after", FIELD_INTEGER, .offset = offsetof(struct step, stop_after), .minimum = 1, .maximum = MAX_HOSTS_SAID},
+    {"max_percent", FIELD_INTEGER, .offset = offsetof(struct step, max_percent), .minimum = 1, .maximum = 100},
     {NULL},
 };
 
@@ -167,7 +200,10 @@ static void check_combinations(const struct field_reader *reader, const struct s
         field_error(reader, "attributes", yaml_get(map, "handler"), NULL, "a step is 'handler' or 'always', not both");
     if (step->language != STEP_LUA && !step->hosts)
         field_error(reader, "attributes", map, NULL, "a shell step needs 'hosts': where it runs");
-    static const char *const shell_only[] = {"sudo", "at_once"};
+    if (step->canary > 0 && step->waves)
+        field_error(reader, "attributes", yaml_get(map, "canary"), NULL,
+                    "give 'canary' or 'waves', not both: a canary is a first wave in which nothing may fail");
+    static const char *const shell_only[] = {"sudo", "at_once", "canary", "waves", "stop_after", "max_percent"};
     for (size_t i = 0; step->language == STEP_LUA && i < G_N_ELEMENTS(shell_only); i++) {
         const struct yaml_node *value = yaml_get(map, shell_only[i]);
         if (value)

@@ -1,11 +1,11 @@
-/* exec_shell: a shell step: the block on stdin of a shell on each host of its filter, at_once at a time. Params arrive
- * as PARAM_X in the same stream. A read step tries every host; a write step starts no more hosts after the first that
- * fails. */
+/* exec_shell: a shell step: the block on stdin of a shell on each host of its filter, as rollout.h says. Params arrive
+ * as PARAM_X in the same stream. */
 #include "runner/exec_private.h"
 
 #include "core/errors.h"
 #include "core/limits.h"
 #include "runner/command.h"
+#include "runner/rollout.h"
 
 #include <string.h>
 
@@ -18,8 +18,8 @@ struct shell_host {
 struct shell_step {
     struct exec *exec;
     struct shell_host *hosts;
-    size_t count, next, running, failed;
-    int64_t at_once;
+    size_t count; /* admitted */
+    struct rollout rollout;
     size_t keep_bytes; /* of each stream of each host, for steps.ID */
     bool filling, unknown;
     int stop_code; /* 0, ERROR_TIMEOUT, ERROR_CANCELLED */
@@ -42,6 +42,7 @@ void exec_shell_free(struct shell_step *shell)
         op_unref(shell->hosts[i].op);
     }
     loop_timer_free(shell->timer);
+    rollout_clear(&shell->rollout);
     json_decref(shell->options);
     json_decref(shell->output);
     json_decref(shell->error);
@@ -55,11 +56,10 @@ static enum step_result shell_result(const struct shell_step *shell)
 {
     if (shell->unknown)
         return RESULT_UNKNOWN;
-    if (shell->failed > 0 && shell->stop_code != 0)
+    bool whole = shell->rollout.failed == 0 && shell->rollout.started == shell->count;
+    if (shell->stop_code != 0 && !whole)
         return shell->stop_code == ERROR_TIMEOUT ? RESULT_TIMED_OUT : RESULT_CANCELLED;
-    if (shell->stop_code != 0 && shell->next < shell->count)
-        return shell->stop_code == ERROR_TIMEOUT ? RESULT_TIMED_OUT : RESULT_CANCELLED;
-    return shell->failed > 0 ? RESULT_FAILED : RESULT_OK;
+    return whole ? RESULT_OK : RESULT_FAILED;
 }
 
 static void shell_sum_up(struct shell_step *shell)
@@ -67,8 +67,8 @@ static void shell_sum_up(struct shell_step *shell)
     if (shell->count <= 1 || !shell->error)
         return;
     g_autofree char *text =
-        g_strdup_printf("%zu of %zu hosts failed, %zu not started; first: %s", shell->failed, shell->count,
-                        shell->count - shell->next, json_get_string(shell->error, "message", ""));
+        g_strdup_printf("%zu of %zu hosts failed, %zu not started; first: %s", shell->rollout.failed, shell->count,
+                        shell->count - shell->rollout.started, json_get_string(shell->error, "message", ""));
     json_set_string(shell->error, "message", text);
 }
 
@@ -108,7 +108,7 @@ static void shell_keep_output(struct shell_step *shell, const char *name, const 
 
 static void shell_host_failed(struct shell_step *shell, const char *name, const GError *error)
 {
-    shell->failed++;
+    shell->rollout.failed++;
     if (errors_of(error) == ERROR_LOST && !json_get_bool(shell->exec->step, "idempotent", false))
         shell->unknown = true;
     if (!shell->error)
@@ -122,7 +122,7 @@ static void shell_host_done(void *arg, json_t *result, const GError *error)
     const char *name = json_get_string(host->host, "name", "");
 
     g_clear_pointer(&host->op, op_unref);
-    shell->running--;
+    shell->rollout.ended++;
     shell_keep_output(shell, name, result);
     if (error)
         shell_host_failed(shell, name, error);
@@ -143,18 +143,10 @@ static void shell_host_start(struct shell_step *shell, struct shell_host *host)
         .whole_step = true,
     };
 
-    shell->running++;
     host->op = op_new(shell_host_done, host);
     struct op *op = op_ref(host->op);
     command_start(shell->exec, &request, op);
     op_unref(op);
-}
-
-static bool shell_starts_more(const struct shell_step *shell)
-{
-    bool read = strcmp(json_get_string(shell->exec->step, "effect", "write"), "read") == 0;
-
-    return shell->stop_code == 0 && shell->next < shell->count && (read || shell->failed == 0);
 }
 
 /* A command may end while it is started: only the outermost call goes on. */
@@ -163,10 +155,10 @@ static void shell_fill(struct shell_step *shell)
     if (shell->filling)
         return;
     shell->filling = true;
-    while (shell_starts_more(shell) && (int64_t)shell->running < shell->at_once)
-        shell_host_start(shell, &shell->hosts[shell->next++]);
+    while (shell->stop_code == 0 && rollout_may_start(&shell->rollout))
+        shell_host_start(shell, &shell->hosts[shell->rollout.started++]);
     shell->filling = false;
-    if (shell->running == 0)
+    if (shell->rollout.started == shell->rollout.ended)
         shell_end(shell);
 }
 
@@ -176,7 +168,7 @@ static void shell_stop(struct shell_step *shell, int code)
 {
     shell->stop_code = code;
     shell->filling = true;
-    for (size_t i = 0; i < shell->next; i++)
+    for (size_t i = 0; i < shell->rollout.started; i++)
         if (shell->hosts[i].op)
             op_cancel(shell->hosts[i].op, code);
     shell->filling = false;
@@ -266,7 +258,7 @@ static struct shell_step *shell_new(struct exec *exec, GError **error)
         return NULL;
     struct shell_step *shell = g_new0(struct shell_step, 1);
     shell->exec = exec;
-    shell->at_once = MAX(1, json_get_integer(exec->step, "at_once", DEFAULT_AT_ONCE));
+    rollout_init(&shell->rollout, exec->step, json_array_size(names));
     shell->keep_bytes = LIMIT_STEP_OUTPUT_BYTES / 2 / json_array_size(names);
     shell->options = shell_options(exec);
     shell->output = json_pack("{s:{}}", "hosts");

@@ -1,13 +1,14 @@
 -- each(list, f [, opts]) → result
 -- Calls f(item, index) for each item, several at once. opts: at_once (10), canary (so many items first; the rest only when all of them
--- are fine), stop_after (failures after which nothing more starts; 1), max_percent (the same in percent of the items), keep_going (start
--- everything, and do not raise). result.ok, result.failed and result.not_reached list names; result[name] is what f returned, or
+-- are fine), waves (a list of sizes, numbers or "25%": each begins when the one before has ended; the last size repeats), stop_after (failures
+-- after which nothing more starts; 1), max_percent (the same in percent of the items), keep_going (start everything, and do not raise). result.ok, result.failed and result.not_reached list names; result[name] is what f returned, or
 -- the error. An item's name is its text, the name of a host object, else its position. Every item is recorded as it ends. Raises when
 -- one failed, unless keep_going; the error's result is the result.
 local engine = ...
 local pcall, type, tostring, rawget, next, ipairs = pcall, type, tostring, rawget, next, ipairs
 local math_type, math_min, math_max, math_ceil, math_huge = math.type, math.min, math.max, math.ceil, math.huge
-local names = {"at_once", "canary", "stop_after", "max_percent", "keep_going"}
+local math_tointeger, tonumber, string_match = math.tointeger, tonumber, string.match
+local names = {"at_once", "canary", "waves", "stop_after", "max_percent", "keep_going"}
 
 local function whole(opts, name, fallback, high)
     local value = opts[name]
@@ -16,6 +17,34 @@ local function whole(opts, name, fallback, high)
         engine.misuse("option '" .. name .. "' of each must be a whole number from 1 to " .. high)
     end
     return value
+end
+
+local function percent_of(count, percent)
+    return math_max(1, math_ceil(count * percent / 100))
+end
+
+local function wave_size(size, count)
+    if math_type(size) == "integer" and size >= 1 then return size end
+    local percent = type(size) == "string" and math_tointeger(tonumber(string_match(size, "^(%d+)%%$")))
+    if not percent or percent < 1 or percent > 100 then
+        engine.misuse("option 'waves' of each must be a list of whole numbers and percents like {1, 5, \"25%\"}")
+    end
+    return percent_of(count, percent)
+end
+
+-- How many items there are up to the end of each wave.
+local function read_waves(opts, count)
+    local waves = opts.waves
+    if waves == nil then return {} end
+    if type(waves) ~= "table" or #waves == 0 then waves = {false} end
+    if opts.canary ~= nil then engine.misuse("give each canary or waves, not both") end
+    local ends, last = {}, 0
+    for _, size in ipairs(waves) do wave_size(size, count) end
+    while last < count do
+        last = last + wave_size(waves[math_min(#ends + 1, #waves)], count)
+        ends[#ends + 1] = last
+    end
+    return ends
 end
 
 local function read_options(opts, count)
@@ -27,10 +56,11 @@ local function read_options(opts, count)
     end
     local percent = whole(opts, "max_percent", nil, 100)
     local stop_after = whole(opts, "stop_after", percent and math_huge or 1, 1000000)
-    if percent then stop_after = math_min(stop_after, math_max(1, math_ceil(count * percent / 100))) end
+    if percent then stop_after = math_min(stop_after, percent_of(count, percent)) end
     return {
         at_once = whole(opts, "at_once", 10, 1000),
         canary = whole(opts, "canary", 0, 1000000),
+        wave_ends = read_waves(opts, count),
         stop_after = opts.keep_going and math_huge or stop_after,
         keep_going = opts.keep_going,
     }
@@ -78,7 +108,16 @@ local function each(list, f, opts)
     local lists = {ok = result.ok, failed = result.failed, not_reached = result.not_reached}
     local started, running, index_of, first_error = 0, 0, {}, nil
 
+    local function wave_is_open()
+        local ended = started - running
+        for _, wave_end in ipairs(options.wave_ends) do
+            if wave_end <= started and ended < wave_end then return false end
+        end
+        return true
+    end
+
     local function may_start()
+        if not wave_is_open() then return false end
         if started >= #items or running >= options.at_once or #lists.failed >= options.stop_after then return false end
         if started < options.canary then return true end
         return options.canary == 0 or #lists.ok + #lists.failed >= options.canary and (options.keep_going or #lists.failed == 0)

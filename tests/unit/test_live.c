@@ -46,6 +46,26 @@ static void test_plain(void **state)
          "[look] How full?\n[look] db-2: x\n[look] db-1: abc\n[look] db-1: d\n[look] ok in 850 ms\nrun succeeded, "
          "verified\n",
          0},
+        {"hosts that say the same at the same time are told once",
+         {"{\"kind\":\"command\",\"step\":\"look\",\"host\":\"db-1\",\"script\":\"\"}",
+          "{\"kind\":\"command\",\"step\":\"look\",\"host\":\"db-2\",\"script\":\"\"}",
+          "{\"kind\":\"output\",\"step\":\"look\",\"host\":\"db-1\",\"stream\":\"out\",\"text\":\"a\\nb\"}",
+          "{\"kind\":\"output\",\"step\":\"look\",\"host\":\"db-2\",\"stream\":\"out\",\"text\":\"a\\n\"}",
+          "{\"kind\":\"output\",\"step\":\"look\",\"host\":\"db-2\",\"stream\":\"out\",\"text\":\"b\\n\"}",
+          "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-1\",\"result\":\"ok\"}",
+          "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-2\",\"result\":\"ok\"}"},
+         "[look] How full?\n[look] db-1 $ (the step's script)\n"
+         "[look] db-[1-2]: a\n[look] db-[1-2]: b\n",
+         5},
+        {"others are not",
+         {"{\"kind\":\"command\",\"step\":\"look\",\"host\":\"db-1\",\"script\":\"\"}",
+          "{\"kind\":\"command\",\"step\":\"look\",\"host\":\"db-2\",\"script\":\"\"}",
+          "{\"kind\":\"output\",\"step\":\"look\",\"host\":\"db-2\",\"stream\":\"out\",\"text\":\"a\"}",
+          "{\"kind\":\"output\",\"step\":\"look\",\"host\":\"db-1\",\"stream\":\"err\",\"text\":\"a\"}",
+          "{\"kind\":\"step_end\",\"step\":\"look\",\"result\":\"failed\"}"},
+         "[look] How full?\n[look] db-1 $ (the step's script)\n"
+         "[look] db-1 (err): a\n[look] db-2: a\n[look] failed\n",
+         5},
         {"hostile output neither moves the cursor nor sets the title",
          {"{\"kind\":\"output\",\"step\":\"look\",\"host\":\"db-1\",\"stream\":\"err\","
           "\"text\":\"\\u001b]0;owned\\u0007a\\u001b[2J\\u001b[31mb\\b\\u202ec\\n\"}"},

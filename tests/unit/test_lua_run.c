@@ -217,6 +217,16 @@ static const struct row rows[] = {
      LUA_RESULT_OK, NULL, NULL, 0, "a good canary"},
     {"each({1, 2, 3, 4}, function(x) fail('x') end, {max_percent = 50, at_once = 1})", LUA_RESULT_FAILED, NULL,
      "failed 2 of 4 failed, 2 not started", 31, "max_percent"},
+    {"local n, most = 0, {} each({1, 2, 3, 4, 5, 6}, function(x) n = n + 1 sleep(0) most[x] = n n = n - 1 end, {waves "
+     "= {1, "
+     "'50%'}, at_once = 9}) log(table.concat(most, ' '))",
+     LUA_RESULT_OK, NULL, NULL, 0, "waves"},
+    {"each({1, 2, 3, 4}, function(x) check(x ~= 2) end, {waves = {1}, stop_after = 1, at_once = 9})", LUA_RESULT_FAILED,
+     NULL, "check_failed 1 of 4 failed, 2 not started", 31, "no wave after a failure"},
+    {"each({1, 2}, log, {waves = {'101%'}})", LUA_RESULT_FAILED, "", "lua option 'waves' of each must be a list", 31,
+     "a wave that is none"},
+    {"each({1, 2}, log, {waves = {1}, canary = 1})", LUA_RESULT_FAILED, "", "lua give each canary or waves", 31,
+     "waves and canary"},
     {"local r = each({}, fail) log(#r.ok)", LUA_RESULT_OK, "0\n", NULL, 0, "each of nothing"},
     {"local r = each({'ok', 'failed'}, function(x) return 1 end) log(#r.ok, #r.failed)", LUA_RESULT_OK, NULL, NULL, 0,
      "hosts with awkward names"},
