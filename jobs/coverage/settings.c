@@ -117,23 +117,32 @@ static void read_root(struct coverage_settings *settings, const struct yaml_node
     }
 }
 
-struct coverage_settings *coverage_settings_read(const char *path, GError **error)
+struct coverage_settings *coverage_settings_parse(const char *text, size_t length, const char *path, GError **error)
 {
     struct coverage_settings *settings = defaults();
-    g_autofree char *text = NULL;
-    gsize length = 0;
-    if (!path || !g_file_test(path, G_FILE_TEST_EXISTS))
-        return settings;
     g_autoptr(GString) problems = g_string_new(NULL);
     g_autoptr(GError) failure = NULL;
-    g_autoptr(yaml_document) document = NULL;
-    if (g_file_get_contents(path, &text, &length, &failure) && (document = yaml_parse(text, length, path, 0, &failure)))
+    g_autoptr(yaml_document) document = yaml_parse(text, length, path, 0, &failure);
+    if (document)
         read_root(settings, yaml_root(document), path, problems);
-    if (failure)
+    else
         g_string_append(problems, failure->message);
     if (!problems->len)
         return settings;
     errors_set(error, ERROR_CONFIG, "%s", problems->str);
     coverage_settings_free(settings);
+    return NULL;
+}
+
+struct coverage_settings *coverage_settings_read(const char *path, GError **error)
+{
+    g_autofree char *text = NULL;
+    gsize length = 0;
+    g_autoptr(GError) failure = NULL;
+    if (!path || !g_file_test(path, G_FILE_TEST_EXISTS))
+        return defaults();
+    if (g_file_get_contents(path, &text, &length, &failure))
+        return coverage_settings_parse(text, length, path, error);
+    errors_set(error, ERROR_CONFIG, "%s", failure->message);
     return NULL;
 }

@@ -12,6 +12,8 @@ struct coverage_settings {
 };
 /* Reads the file; a missing one (path NULL or not there) gives the defaults. ERROR_CONFIG with every problem. */
 struct coverage_settings *coverage_settings_read(const char *path, GError **error);
+/* The same from a text; `path` names it in messages. */
+struct coverage_settings *coverage_settings_parse(const char *text, size_t length, const char *path, GError **error);
 void coverage_settings_free(struct coverage_settings *settings);
 
 typedef struct coverage_settings coverage_settings;
