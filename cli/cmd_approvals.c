@@ -43,14 +43,31 @@ static void print_shown(const json_t *approval)
     }
 }
 
+/* [{"role":"admin"},{"team":"storage"}] → "role admin or team storage" */
+static char *need_from_text(const json_t *from)
+{
+    GString *text = g_string_new(NULL);
+    size_t index;
+    json_t *group, *name;
+    const char *kind;
+    json_array_foreach (from, index, group) {
+        json_object_foreach (group, kind, name) {
+            g_autofree char *value = print_value_text(name);
+            g_string_append_printf(text, "%s%s %s", text->len ? " or " : "", kind, value);
+        }
+    }
+    return g_string_free(text, FALSE);
+}
+
 static void print_need(const json_t *approval)
 {
     size_t index;
     json_t *need, *decision;
     json_array_foreach (json_object_get(approval, "need"), index, need) {
-        g_autofree char *from = print_value_text(json_object_get(need, "from"));
-        printf("%-14s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " from %s\n", "needs",
-               json_get_integer(need, "got", 0), json_get_integer(need, "count", 1), from);
+        g_autofree char *from = need_from_text(json_object_get(need, "from"));
+        g_autofree char *safe = terminal_clean_line(from);
+        printf("%-14s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " given by %s\n", "needs",
+               json_get_integer(need, "got", 0), json_get_integer(need, "count", 1), safe);
     }
     json_array_foreach (json_object_get(approval, "decisions"), index, decision) {
         g_autofree char *text = g_strdup_printf(

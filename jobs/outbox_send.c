@@ -159,14 +159,24 @@ static void finish_unsendable(struct sending *sending, const char *why)
 
 /* --- what a message is made of --- */
 
+/* Reports with {private=true} are for those who look at the run, not for channels. */
+static json_t *run_for_channels(struct store_tx *tx, const struct sending *sending, const char *id, GError **error)
+{
+    json_t *run = run_view(tx, sending->service->jobs->base_url, id, error);
+    json_t *reports = json_object_get(run, "reports");
+    for (size_t i = json_array_size(reports); i-- > 0;)
+        if (json_get_bool(json_array_get(reports, i), "private", false))
+            json_array_remove(reports, i);
+    return run;
+}
+
 static bool read_runs(struct store_tx *tx, struct sending *sending, GError **error)
 {
-    const char *base_url = sending->service->jobs->base_url;
     const json_t *ids = json_object_get(sending->incident, "runs");
     size_t count = json_array_size(ids), from = count > MAX_RUNS ? count - MAX_RUNS : 0;
     sending->runs = json_array();
     for (size_t i = from; sending->channel->kind->live && i < count; i++) {
-        json_t *run = run_view(tx, base_url, json_string_value(json_array_get(ids, i)), error);
+        json_t *run = run_for_channels(tx, sending, json_string_value(json_array_get(ids, i)), error);
         if (!run)
             return false;
         json_array_append_new(sending->runs, run);
@@ -183,8 +193,7 @@ static bool gather(struct store_tx *tx, void *arg, GError **error)
         return false;
     if (incident && !store_get(tx, SQL_REMOTE_GET, &sending->remote, error, "ss", sending->channel->name, incident))
         return false;
-    if (run && !sending->channel->kind->live &&
-        !(sending->run = run_view(tx, sending->service->jobs->base_url, run, error)))
+    if (run && !sending->channel->kind->live && !(sending->run = run_for_channels(tx, sending, run, error)))
         return false;
     return read_runs(tx, sending, error);
 }

@@ -14,9 +14,10 @@ enum { PAGE_DEFAULT = 1000, PAGE_MAXIMUM = 5000, FEED_PAGE = 500 };
 /* The stored event as readers see it. */
 static json_t *event_view(const json_t *row)
 {
-    static const char *const same[] = {"n", "attempt", "seq", "at", "kind", "step", NULL};
+    static const char *const same[] = {"n", "attempt", "seq", "kind", "step", NULL};
     json_t *event = json_object();
     view_copy(event, row, same);
+    json_object_set_new(event, "at", view_time(row, "at"));
     json_object_update_missing(event, json_object_get(row, "body_json"));
     if (json_is_string(json_object_get(row, "text")))
         json_object_set(event, "text", json_object_get(row, "text"));

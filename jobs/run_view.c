@@ -71,6 +71,7 @@ static void add_said(json_t *run, const json_t *said)
         json_object_set_new(item, "step", view_value(row, "step"));
         if (g_strcmp0(json_get_string(row, "kind", NULL), "report") == 0) {
             json_object_set_new(item, "kind", view_value(item, "report_kind"));
+            json_object_set_new(item, "host", view_value(item, "host"));
             json_object_del(item, "report_kind");
             json_array_append_new(reports, item);
         } else {

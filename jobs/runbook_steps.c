@@ -194,7 +194,7 @@ static void check_combinations(const struct field_reader *reader, const struct s
     }
     if (step->attempts > 1 && !step->idempotent)
         field_error(reader, "attributes", yaml_get(map, "attempts"),
-                    "add 'effect: read' or 'idempotent: true' if that is so",
+                    "add 'effect: read', 'idempotent: true' or 'verify: true' if that is so",
                     "'attempts' needs a step that may safely run twice");
     if (step->handler && step->always)
         field_error(reader, "attributes", yaml_get(map, "handler"), NULL, "a step is 'handler' or 'always', not both");
@@ -229,7 +229,9 @@ void runbook_read_step(struct parser *parser, const struct fence *fence, const s
     const struct yaml_node *id = yaml_get(map, "step");
     g_autofree char *what = g_strdup_printf("step '%s'", id ? id->text : "?");
     bool fine = field_read_map(&parser->reader, map, what, fields, step);
-    step->idempotent = step->idempotent || step->effect_read;
+    /* A check that the cure worked may be made again; whoever says `effect` or `idempotent` decides that alone. */
+    bool may_repeat = step->verify && !yaml_get(map, "effect") && !yaml_get(map, "idempotent");
+    step->idempotent = step->idempotent || step->effect_read || may_repeat;
     step->title = g_strdup(title ? title : step->id ? step->id : "");
     if (fine)
         check_combinations(&parser->reader, step, map);

@@ -5,7 +5,8 @@
 
 #define MAX_BYTES 20000
 #define MAX_RUNS  10 /* the last ones, in full */
-#define MAX_NOTES 20 /* of one run */
+#define MAX_NOTES 20 /* and as many reports, of one run */
+#define MAX_ROWS  10 /* of one report */
 
 char *pagerduty_text_marker(const json_t *incident)
 {
@@ -26,13 +27,47 @@ static void append_step(GString *text, const json_t *step)
 {
     const char *result = json_get_string(step, "result", NULL), *state = json_get_string(step, "state", "pending");
     const char *title = json_get_string(step, "title", json_get_string(step, "id", "?"));
-    int64_t ms = json_get_integer(step, "duration_ms", -1);
     const char *problem = json_path_string(step, "error.message"), *host = json_path_string(step, "error.host");
+    int64_t ms = json_get_string(step, "started_at", NULL) ? json_get_integer(step, "duration_ms", -1) : -1;
     g_autofree char *duration = ms >= 0 ? clock_duration_format(ms) : NULL;
+    if (problem && host && strstr(problem, host)) /* most messages name it */
+        host = NULL;
     g_autofree char *line = g_strdup_printf(
         "%s: %s%s%s%s%s%s%s", title, result ? result : state, duration ? " in " : "", duration ? duration : "",
         problem ? ": " : "", problem ? problem : "", host && problem ? " on " : "", host && problem ? host : "");
     append_line(text, "  - ", line);
+}
+
+static void append_row(GString *text, const json_t *row)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+    size_t i;
+    json_t *cell;
+    json_array_foreach (row, i, cell) {
+        g_autofree char *word = json_scalar_text(cell);
+        g_string_append_printf(line, "%s%s", i ? " | " : "", word);
+    }
+    append_line(text, "    ", line->str);
+}
+
+static void append_report(GString *text, const json_t *report)
+{
+    const json_t *value = json_object_get(report, "value"), *rows = json_object_get(report, "rows");
+    g_autofree char *number = json_scalar_text(value);
+    const char *unit = json_get_string(report, "unit", ""), *words = json_get_string(report, "text", NULL);
+    g_autofree char *head = g_strdup_printf("%s:%s%s%s%s", json_get_string(report, "title", "?"), *number ? " " : "",
+                                            number, *number && *unit ? " " : "", *number ? unit : "");
+    append_line(text, "  ", head);
+    if (json_is_array(rows))
+        append_row(text, json_object_get(report, "columns"));
+    for (size_t i = 0; i < MIN(json_array_size(rows), (size_t)MAX_ROWS); i++)
+        append_row(text, json_array_get(rows, i));
+    g_auto(GStrv) lines = words ? g_strsplit(words, "\n", MAX_ROWS + 1) : NULL;
+    for (size_t i = 0; lines && lines[i] && i < MAX_ROWS; i++)
+        append_line(text, "    ", lines[i]);
+    bool more = json_array_size(rows) > MAX_ROWS || (lines && g_strv_length(lines) > MAX_ROWS && *lines[MAX_ROWS]);
+    if (more)
+        append_line(text, "    ", "... more in the run");
 }
 
 static void append_approval(GString *text, const json_t *run, const json_t *step)
@@ -67,6 +102,9 @@ static void append_run(GString *text, const json_t *run)
             append_step(text, item);
         append_approval(text, run, item);
     }
+    json_array_foreach (json_object_get(run, "reports"), i, item)
+        if (i < MAX_NOTES)
+            append_report(text, item);
     json_array_foreach (json_object_get(run, "notes"), i, item)
         if (i < MAX_NOTES)
             append_line(text, "  note: ", json_get_string(item, "text", ""));

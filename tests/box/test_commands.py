@@ -70,6 +70,7 @@ def test_start_follow_approve_and_the_exit_statuses(ready, tmp_path):
     run = out.stdout.split()[0]
 
     shown = ready.cli("approvals", "show", approval).stdout
+    assert "0 of 1 given by role approver or role admin" in shown
     assert 'ssh("db-1"):run{"touch", params.file}' in shown and str(file) in shown and "\x1b" not in shown
     digest = json.loads(ready.cli("approvals", "show", approval, "--json").stdout)["digest"]
     assert ready.cli("approvals", "approve", approval, check=False).returncode == 2  # no terminal, no digest

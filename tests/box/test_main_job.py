@@ -1,4 +1,6 @@
 """The main job: an alert arrives, its runbook runs on a host, the result is on the incident and in PagerDuty."""
+import re
+
 import pytest
 
 from .conftest import AM_TOKEN, PD_SECRET
@@ -26,11 +28,12 @@ triggers:
 local df = ssh(params.host):run{"df", "-P", "/"}
 data.used = tonumber(df.stdout:match("(%d+)%%"))
 report.metric("disk used", data.used, "%")
+report.text("for us only", "not in channels", {private = true})
 note("disk of {host} is {used} % full", {host = params.host, used = data.used})
 ```
 
 ## Is it better?
-```lua {step=verify verify=true effect=read}
+```lua {step=verify verify=true attempts=2}
 check(data.used <= 100, "over 100 %")
 ```
 """
@@ -65,7 +68,12 @@ def test_pagerduty(site_with_pagerduty, pagerduty):
     assert run["commit"] == commit and run["params"] == {"host": "db-1"} and run["trigger"]["kind"] == "incident"
     assert [(s["id"], s["state"], s["result"]) for s in run["steps"]] == [("look", "done", "ok"), ("verify", "done", "ok")]
     assert isinstance(run["data"]["used"], int)
-    assert run["reports"][0]["title"] == "disk used" and run["reports"][0]["value"] == run["data"]["used"]
+    metric = {"step": "look", "kind": "metric", "title": "disk used", "value": run["data"]["used"], "unit": "%", "host": None}
+    assert metric.items() <= run["reports"][0].items(), run["reports"]
+    (host,) = run["steps"][0]["hosts"]
+    assert (host["host"], host["result"], host["code"], host["error"]) == ("db-1", "ok", 0, None), host
+    for event in server.items(f"/runs/{run['id']}/log"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["at"]), event
     incident = server.get(f"/incidents/{incident['id']}")
     assert incident["key"] == "PINC001" and incident["status"] == "triggered" and incident["alerts"][0]["name"] == "NodeDiskFull"
     assert {"disk-full.md", "disk.md"} <= {d["path"].rsplit("/", 1)[-1] for d in incident["documents"]}, incident["documents"]
@@ -73,6 +81,7 @@ def test_pagerduty(site_with_pagerduty, pagerduty):
     # the note in PagerDuty: one, edited as the run goes
     note = wait_for(lambda: [n for n in pagerduty.notes("PINC001") if "succeeded" in n], "the note in PagerDuty")
     assert len(pagerduty.notes("PINC001")) == 1 and "Disk is filling up" in note[0]
+    assert f"disk used: {run['data']['used']} %\n" in note[0] and "for us only" not in note[0], "private reports stay off channels"
 
 
 def test_redelivery_and_acknowledgement_start_nothing(site):
