@@ -17,7 +17,7 @@ struct delivery_service {
 
 struct source *delivery_source(const struct delivery_service *service, const char *name); /* or NULL */
 
-/* What is done with deliveries after they were answered: delivery_work.c. */
+/* What is done with deliveries after they were answered: delivery_queue.c. */
 struct delivery_queue *delivery_queue_new(struct delivery_service *service);
 /* Stops; work under way ends by itself and is taken up again at the next start. */
 void delivery_queue_free(struct delivery_queue *queue);
