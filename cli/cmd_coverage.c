@@ -52,12 +52,18 @@ static struct coverage *read_all(const struct cli_call *call, GError **error)
     return scan ? coverage_read(scan, settings, since, cli_given(call, "strict"), error) : NULL;
 }
 
+/* Strict, and something could not be read: never a success. */
+static bool unread(const struct cli_call *call, const struct coverage *coverage)
+{
+    return cli_given(call, "strict") && coverage->skipped->len;
+}
+
 /* 0 when what was asked for holds: no gap (that the baseline does not know), or the minimum; and, when strict, all was
  * read. */
 static int verdict(const struct cli_call *call, const struct coverage *coverage, const struct finding_list *findings,
                    double minimum)
 {
-    if (cli_given(call, "strict") && coverage->skipped->len)
+    if (unread(call, coverage))
         return 1;
     if (minimum >= 0)
         return coverage_percent(coverage) + 1e-9 < minimum;
@@ -98,7 +104,9 @@ static int coverage_command(struct cli_call *call)
     if (cli_given(call, "write-baseline")) {
         if (!baseline)
             errors_set(&error, ERROR_USAGE, "--write-baseline needs --baseline FILE");
-        return error || !baseline_write(baseline, coverage, &error) ? cli_fail(call, &error) : 0;
+        if (error || !baseline_write(baseline, coverage, &error))
+            return cli_fail(call, &error);
+        return unread(call, coverage);
     }
     if (baseline && !(known = baseline_read(baseline, &error)))
         return cli_fail(call, &error);

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "core/crypto.h"
 #include "core/errors.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,17 @@ static int help(int argc, char **argv)
     return 0;
 }
 
+/* An answer that did not arrive whole (a full disk behind a redirection) is no success. */
+static int close_output(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    if (errno != EPIPE) /* whoever read it has seen enough */
+        fprintf(stderr, "hikeshi: cannot write the output: %s\n", g_strerror(errno ? errno : EIO));
+    return status ? status : errors_exit_status(ERROR_IO);
+}
+
 int main(int argc, char **argv)
 {
     crypto_init();
@@ -64,5 +76,5 @@ int main(int argc, char **argv)
         status = (call.subcommand ? call.subcommand->run : call.command->run)(&call);
     }
     cli_call_clear(&call);
-    return status;
+    return close_output(status);
 }

@@ -115,6 +115,15 @@ def test_exit_codes_and_baseline(tree):
     assert coverage(tree, "--baseline", "known.json").returncode == 0
     (tree / "deploy/new.yaml").write_text(DEPLOYMENT.format(kind="Deployment", name="new"))
     assert coverage(tree, "--baseline", "known.json").returncode == 1
+    assert coverage(tree, "--baseline", "other.json", "--write-baseline", "--strict").returncode == 1, "a template was skipped"
+
+
+def test_an_answer_that_does_not_arrive_is_no_success(tree):
+    for name in ("text", "json", "sarif"):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([HIKESHI, "coverage", "--manifests", "deploy", "--runbooks", "runbooks", "--min", "0", "--format", name], cwd=tree,
+                                  stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 1 and "cannot write the output: No space left on device" in done.stderr, name
 
 
 def test_formats(tree):
