@@ -1,9 +1,12 @@
 /* hikeshi coverage: which workloads and alerts have no runbook. For people, and for CI. */
 #include "cli/commands.h"
+#include "cli/coverage_evidence.h"
 #include "cli/coverage_formats.h"
 #include "core/errors.h"
 #include "jobs/coverage/coverage.h"
 #include "jobs/coverage/gaps.h"
+#include "jobs/coverage/links.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,46 +31,117 @@ static bool read_minimum(const struct cli_call *call, double *ret_minimum, GErro
     return false;
 }
 
-static struct coverage *read_all(const struct cli_call *call, GError **error)
+static bool check_reports(const struct cli_call *call, GError **error)
 {
+    GPtrArray *reports = cli_values(call, "report");
+    for (guint i = 0; reports && i < reports->len; i++)
+        if (!coverage_report_check(reports->pdata[i], error))
+            return false;
+    return true;
+}
+
+/* One run of the command. */
+struct work {
+    const struct cli_call *call;
+    double minimum;
+    const char *baseline;
+    char *config, *teams; /* paths */
+    struct coverage_settings *settings;
+    GHashTable *known; /* the baseline's gaps; may be NULL */
+    struct coverage *coverage;
+    struct finding_list *findings;
+};
+
+static void work_clear(struct work *work)
+{
+    g_free(work->config);
+    g_free(work->teams);
+    coverage_settings_free(work->settings);
+    g_clear_pointer(&work->known, g_hash_table_unref);
+    coverage_free(work->coverage);
+    finding_list_free(work->findings);
+}
+
+/* Usage that must not first cost a reading of everything. */
+static bool check_usage(struct work *work, GError **error)
+{
+    const struct cli_call *call = work->call;
+    const char *wrong = NULL, *config = cli_value(call, "config");
+    if (!cli_given(call, "manifests") && !cli_given(call, "alerts"))
+        wrong = "give --manifests DIR, --alerts DIR, or both";
+    else if (!cli_given(call, "runbooks"))
+        wrong = "give --runbooks DIR";
+    else if (cli_given(call, "write-baseline") && !work->baseline)
+        wrong = "--write-baseline needs --baseline FILE";
+    else if (cli_given(call, "write-baseline") && cli_given(call, "changed-since"))
+        wrong = "--write-baseline writes all gaps: not with --changed-since";
+    else if (cli_given(call, "token-file") && !cli_given(call, "server"))
+        wrong = "--token-file is for --server";
+    if (wrong)
+        errors_set(error, ERROR_USAGE, "%s", wrong);
+    else if (config && !g_file_test(config, G_FILE_TEST_EXISTS))
+        errors_set(error, ERROR_USAGE, "--config: there is no file '%s'", config);
+    return !*error && read_minimum(call, &work->minimum, error) && check_reports(call, error);
+}
+
+static bool read_all(struct work *work, GError **error)
+{
+    const struct cli_call *call = work->call;
+    const char *config = cli_value(call, "config"), *since = cli_value(call, "changed-since");
     g_auto(GStrv) manifests = paths_of(call, "manifests"), alerts = paths_of(call, "alerts"),
                   runbooks = paths_of(call, "runbooks");
     struct scan_paths paths = {manifests, alerts, runbooks};
-    if (!*manifests && !*alerts) {
-        errors_set(error, ERROR_USAGE, "give --manifests DIR, --alerts DIR, or both");
-        return NULL;
-    }
-    if (!*runbooks) {
-        errors_set(error, ERROR_USAGE, "give --runbooks DIR");
-        return NULL;
-    }
-    const char *path = cli_value(call, "config");
-    if (path && !g_file_test(path, G_FILE_TEST_EXISTS)) {
-        errors_set(error, ERROR_USAGE, "--config: there is no file '%s'", path);
-        return NULL;
-    }
-    const char *since = cli_value(call, "changed-since");
-    g_autoptr(coverage_settings) settings = coverage_settings_read(path ? path : "hikeshi/coverage.yaml", error);
-    g_autoptr(scan_t) scan = settings ? scan_new(&paths, settings, since != NULL, error) : NULL;
-    return scan ? coverage_read(scan, settings, since, cli_given(call, "strict"), error) : NULL;
+    work->config = g_strdup(config ? config : "hikeshi/coverage.yaml");
+    g_autofree char *folder = g_path_get_dirname(work->config);
+    work->teams = g_build_filename(folder, "teams.yaml", NULL);
+    work->settings = coverage_settings_read(work->config, error);
+    g_autoptr(scan_t) scan = work->settings ? scan_new(&paths, work->settings, since != NULL, error) : NULL;
+    if (scan)
+        work->coverage = coverage_read(scan, work->settings, since, cli_given(call, "strict"), error);
+    if (work->coverage && work->baseline && !cli_given(call, "write-baseline"))
+        work->known = baseline_read(work->baseline, error);
+    return !*error;
+}
+
+static bool find_all(struct work *work, GError **error)
+{
+    struct say say = {work->settings, work->findings};
+    g_autoptr(json_t) report = coverage_test_report(work->call, error);
+    g_autoptr(GHashTable) runs = *error ? NULL : coverage_runs(work->call, work->coverage, error);
+    if (*error)
+        return false;
+    struct fresh_evidence evidence = {work->teams, report, runs};
+    g_autofree char *note = NULL;
+    gaps_findings(work->coverage, work->known, cli_given(work->call, "strict"), &say);
+    links_findings(work->coverage, &say);
+    fresh_findings(work->coverage, &evidence, &say, &note);
+    finding_sort(work->findings);
+    if (note)
+        fprintf(stderr, "hikeshi coverage: %s\n", note);
+    return true;
 }
 
 /* Strict, and something could not be read: never a success. */
-static bool unread(const struct cli_call *call, const struct coverage *coverage)
+static bool unread(const struct work *work)
 {
-    return cli_given(call, "strict") && coverage->skipped->len;
+    return cli_given(work->call, "strict") && work->coverage->skipped->len > 0;
 }
 
-/* 0 when what was asked for holds: no gap (that the baseline does not know), or the minimum; and, when strict, all was
+/* 0 when what was asked for holds: no error, where with --min the gaps count as a whole; and, when strict, all was
  * read. */
-static int verdict(const struct cli_call *call, const struct coverage *coverage, const struct finding_list *findings,
-                   double minimum)
+static int verdict(const struct work *work)
 {
-    if (unread(call, coverage))
+    bool counted = work->minimum >= 0;
+    if (unread(work))
         return 1;
-    if (minimum >= 0)
-        return coverage_percent(coverage) + 1e-9 < minimum;
-    return finding_count_level(findings, FINDING_ERROR) > 0;
+    if (counted && coverage_percent(work->coverage) + 1e-9 < work->minimum)
+        return 1;
+    for (size_t i = 0; i < finding_count(work->findings); i++) {
+        const struct finding *finding = finding_at(work->findings, i);
+        if (finding->level == FINDING_ERROR && !(counted && rule_is_gap(finding->rule)))
+            return 1;
+    }
+    return 0;
 }
 
 /* Every --report FORMAT=FILE. */
@@ -81,40 +155,24 @@ static bool write_reports(const struct cli_call *call, const struct coverage *co
     return true;
 }
 
-/* Usage that must not first cost a reading of everything. */
-static bool check_reports(const struct cli_call *call, GError **error)
-{
-    GPtrArray *reports = cli_values(call, "report");
-    for (guint i = 0; reports && i < reports->len; i++)
-        if (!coverage_report_check(reports->pdata[i], error))
-            return false;
-    return true;
-}
-
 static int coverage_command(struct cli_call *call)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GHashTable) known = NULL;
-    g_autoptr(coverage_t) coverage = NULL;
-    g_autoptr(finding_list) findings = finding_list_new();
-    const char *baseline = cli_value(call, "baseline");
-    double minimum;
-    if (!read_minimum(call, &minimum, &error) || !check_reports(call, &error) || !(coverage = read_all(call, &error)))
-        return cli_fail(call, &error);
-    if (cli_given(call, "write-baseline")) {
-        if (!baseline)
-            errors_set(&error, ERROR_USAGE, "--write-baseline needs --baseline FILE");
-        if (error || !baseline_write(baseline, coverage, &error))
-            return cli_fail(call, &error);
-        return unread(call, coverage);
+    GError *error = NULL;
+    struct work work = {.call = call, .baseline = cli_value(call, "baseline"), .findings = finding_list_new()};
+    int status = 0;
+    bool fine = check_usage(&work, &error) && read_all(&work, &error);
+    if (fine && cli_given(call, "write-baseline")) {
+        fine = baseline_write(work.baseline, work.coverage, &error);
+        status = unread(&work);
+    } else if (fine && (fine = find_all(&work, &error))) {
+        coverage_print(cli_given(call, "json") ? "json" : cli_value(call, "format"), work.coverage, work.findings);
+        fine = write_reports(call, work.coverage, work.findings, &error);
+        status = verdict(&work);
     }
-    if (baseline && !(known = baseline_read(baseline, &error)))
-        return cli_fail(call, &error);
-    gaps_findings(coverage, known, cli_given(call, "strict"), findings);
-    coverage_print(cli_given(call, "json") ? "json" : cli_value(call, "format"), coverage, findings);
-    if (!write_reports(call, coverage, findings, &error))
-        return cli_fail(call, &error);
-    return verdict(call, coverage, findings, minimum);
+    if (!fine)
+        status = cli_fail(call, &error);
+    work_clear(&work);
+    return status;
 }
 
 static const struct cli_option options[] = {
@@ -127,6 +185,9 @@ static const struct cli_option options[] = {
     {.name = "write-baseline", .help = "write today's gaps to the baseline"},
     {.name = "changed-since", .value = "REV", .help = "only what changed since HEAD left this revision"},
     {.name = "strict", .help = "a file that could not be read is a failure"},
+    {.name = "tests", .value = "FILE", .help = "what 'hikeshi test --format json' printed: failing tests are told"},
+    {.name = "server", .value = "URL", .help = "ask this server when each runbook last succeeded"},
+    {.name = "token-file", .value = "PATH", .help = "for --server; default: $HIKESHI_TOKEN, else ./data/admin-token"},
     {.name = "json", .help = "short for --format json"},
     {.name = "format",
      .value = "text|json|github|markdown|sarif|junit",

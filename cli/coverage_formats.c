@@ -4,7 +4,6 @@
 #include "cli/terminal.h"
 #include "core/errors.h"
 #include "core/finding_format.h"
-#include "jobs/coverage/gaps.h"
 #include "jobs/coverage/report.h"
 #include <errno.h>
 #include <stdio.h>
@@ -42,7 +41,7 @@ static char *github_form(const struct coverage *coverage, const struct finding_l
 static char *sarif_form(const struct coverage *coverage, const struct finding_list *findings)
 {
     (void)coverage;
-    g_autoptr(json_t) value = finding_format_sarif(findings, "hikeshi-coverage", gaps_help);
+    g_autoptr(json_t) value = finding_format_sarif(findings, "hikeshi-coverage", rule_help);
     g_autofree char *text = json_text(value);
     return g_strconcat(text, "\n", NULL);
 }

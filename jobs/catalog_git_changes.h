@@ -38,10 +38,10 @@ GPtrArray *catalog_git_changes(struct catalog_git *git, const char *commit, GErr
 bool catalog_git_has(struct catalog_git *git, const char *commit, const char *path);
 
 /* When each of `paths` (keys: relative paths) was last changed in HEAD's history. The values become int64_t* seconds
- * since 1970, owned by the table; paths whose last change is not found within LIMIT_COVERAGE_HISTORY_COMMITS, or that
- * is hidden by a shallow clone, keep NULL. Merges count for nothing: what they bring was changed by the commits they
- * merge. False: there is no history (no commit yet). */
-bool catalog_git_last_changes(struct catalog_git *git, GHashTable *paths);
+ * since 1970, owned by the table; NULL stays with paths that HEAD does not have, and with those whose last change is
+ * not found within LIMIT_COVERAGE_HISTORY_COMMITS or (*ret_cut) is hidden by a shallow clone. Merges count for nothing:
+ * what they bring was changed by the commits they merge. */
+void catalog_git_last_changes(struct catalog_git *git, GHashTable *paths, bool *ret_cut);
 /* The file differs from HEAD's, or is not in it. */
 bool catalog_git_is_dirty(struct catalog_git *git, const char *path);
 

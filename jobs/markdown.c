@@ -1,4 +1,5 @@
-/* markdown: fences and headings out of cmark-gfm's tree, with what the tree does not keep read from the raw lines. */
+/* markdown: fences, headings and links out of cmark-gfm's tree, with what the tree does not keep read from the raw
+ * lines. */
 #include "jobs/markdown.h"
 #include <cmark-gfm.h>
 #include <string.h>
@@ -16,12 +17,20 @@ static void heading_free(struct markdown_heading *heading)
     g_free(heading);
 }
 
+static void link_free(struct markdown_link *link)
+{
+    g_free(link->url);
+    g_free(link);
+}
+
 void markdown_free(struct markdown *markdown)
 {
     if (!markdown)
         return;
     g_ptr_array_unref(markdown->fences);
     g_ptr_array_unref(markdown->headings);
+    g_ptr_array_unref(markdown->links);
+    g_ptr_array_unref(markdown->html);
     g_free(markdown);
 }
 
@@ -156,22 +165,55 @@ static void add_heading(struct markdown *markdown, cmark_node *node, int line_of
     g_ptr_array_add(markdown->headings, heading);
 }
 
+static void add_link(struct markdown *markdown, cmark_node *node, int line)
+{
+    const char *url = cmark_node_get_url(node);
+    if (!url || !*url)
+        return;
+    struct markdown_link *link = g_new(struct markdown_link, 1);
+    *link = (struct markdown_link){g_strdup(url), line};
+    g_ptr_array_add(markdown->links, link);
+}
+
+static void add_html(struct markdown *markdown, cmark_node *node)
+{
+    const char *text = cmark_node_get_literal(node);
+    if (text)
+        g_ptr_array_add(markdown->html, g_strdup(text));
+}
+
+/* Breaks count the lines inside of a block: inline nodes of older libraries have no place of their own. */
+static void take_node(struct markdown *markdown, cmark_node *node, const struct raw *raw, int line_offset, int *line)
+{
+    cmark_node_type type = cmark_node_get_type(node);
+    if (type == CMARK_NODE_CODE_BLOCK)
+        add_fence(markdown, node, raw, line_offset);
+    else if (type == CMARK_NODE_HEADING)
+        add_heading(markdown, node, line_offset);
+    else if (type == CMARK_NODE_LINK || type == CMARK_NODE_IMAGE)
+        add_link(markdown, node, *line);
+    else if (type == CMARK_NODE_HTML_INLINE || type == CMARK_NODE_HTML_BLOCK)
+        add_html(markdown, node);
+    if (type == CMARK_NODE_SOFTBREAK || type == CMARK_NODE_LINEBREAK)
+        ++*line;
+    else if ((type & CMARK_NODE_TYPE_MASK) == CMARK_NODE_TYPE_BLOCK)
+        *line = cmark_node_get_start_line(node) + line_offset;
+}
+
 struct markdown *markdown_parse(const char *text, size_t length, int line_offset)
 {
     struct markdown *markdown = g_new0(struct markdown, 1);
     markdown->fences = g_ptr_array_new_with_free_func((GDestroyNotify)fence_free);
     markdown->headings = g_ptr_array_new_with_free_func((GDestroyNotify)heading_free);
+    markdown->links = g_ptr_array_new_with_free_func((GDestroyNotify)link_free);
+    markdown->html = g_ptr_array_new_with_free_func(g_free);
     cmark_node *root = cmark_parse_document(text, length, CMARK_OPT_DEFAULT);
     struct raw raw = {text, length, line_starts(text, length)};
     cmark_iter *iter = cmark_iter_new(root);
+    int line = 1 + line_offset;
     for (cmark_event_type event; (event = cmark_iter_next(iter)) != CMARK_EVENT_DONE;) {
-        cmark_node *node = cmark_iter_get_node(iter);
-        if (event != CMARK_EVENT_ENTER)
-            continue;
-        if (cmark_node_get_type(node) == CMARK_NODE_CODE_BLOCK)
-            add_fence(markdown, node, &raw, line_offset);
-        else if (cmark_node_get_type(node) == CMARK_NODE_HEADING)
-            add_heading(markdown, node, line_offset);
+        if (event == CMARK_EVENT_ENTER)
+            take_node(markdown, cmark_iter_get_node(iter), &raw, line_offset, &line);
     }
     cmark_iter_free(iter);
     cmark_node_free(root);

@@ -22,9 +22,16 @@ struct markdown_heading {
     int level, line;
 };
 
+struct markdown_link {
+    char *url; /* of a link or an image, as it is followed: escapes and references resolved */
+    int line;
+};
+
 struct markdown {
     GPtrArray *fences;   /* struct markdown_fence*, in file order */
     GPtrArray *headings; /* struct markdown_heading*, in file order */
+    GPtrArray *links;    /* struct markdown_link*, in file order */
+    GPtrArray *html;     /* char*: pieces of raw HTML; they may hold anchors */
 };
 
 /* text: UTF-8. line_offset is added to every line (front matter). Never fails. */

@@ -231,11 +231,11 @@ static struct runbook *read_file(struct file *file, struct finding_list *finding
         g_clear_pointer(&runbook, runbook_free);
     finding_sort(of_file);
     finding_append(findings, of_file);
-    markdown_free(file->markdown);
     return runbook;
 }
 
-struct runbook *runbook_parse(const char *path, const char *text, size_t length, struct finding_list *findings)
+struct runbook *runbook_parse_markdown(const char *path, const char *text, size_t length, struct finding_list *findings,
+                                       struct markdown **ret_markdown)
 {
     struct file file = {.path = path, .text = text, .length = length, .valid = g_utf8_validate_len(text, length, NULL)};
     if (length > LIMIT_RUNBOOK_BYTES) {
@@ -248,7 +248,17 @@ struct runbook *runbook_parse(const char *path, const char *text, size_t length,
         file.text = valid;
         file.length = strlen(valid);
     }
-    return read_file(&file, findings);
+    struct runbook *runbook = read_file(&file, findings);
+    *ret_markdown = file.markdown;
+    return runbook;
+}
+
+struct runbook *runbook_parse(const char *path, const char *text, size_t length, struct finding_list *findings)
+{
+    struct markdown *markdown;
+    struct runbook *runbook = runbook_parse_markdown(path, text, length, findings, &markdown);
+    markdown_free(markdown);
+    return runbook;
 }
 
 const struct step *runbook_step(const struct runbook *runbook, const char *id)

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct markdown;
+
 enum param_type { PARAM_STRING, PARAM_INTEGER, PARAM_NUMBER, PARAM_BOOLEAN, PARAM_CHOICE, PARAM_HOST, PARAM_DURATION };
 
 struct param {
@@ -95,6 +97,9 @@ struct runbook {
 /* Parses one file. Findings are appended. Returns NULL when there is an error finding, or when the file is neither
  * (never for markdown: a document always parses). `path` is relative to the repository. */
 struct runbook *runbook_parse(const char *path, const char *text, size_t length, struct finding_list *findings);
+/* The same, and what the markdown holds: markdown_free(). */
+struct runbook *runbook_parse_markdown(const char *path, const char *text, size_t length, struct finding_list *findings,
+                                       struct markdown **ret_markdown);
 void runbook_free(struct runbook *runbook);
 const struct step *runbook_step(const struct runbook *runbook, const char *id);
 const struct param *runbook_param(const struct runbook *runbook, const char *name);

@@ -237,12 +237,12 @@ static void compare_documents(struct comparing *comparing)
 
 /* ---- the whole ---- */
 
-struct changes *changes_new(const struct coverage *now, struct coverage *before, const struct past *past,
-                            const char *since)
+struct changes *changes_new(const struct coverage *now, struct coverage *before, struct past *past, const char *since)
 {
     struct changes *changes = g_new0(struct changes, 1);
     changes->since = g_strdup(since);
     changes->base = g_strdup(past->base);
+    changes->past = past;
     changes->before = before;
     changes->subjects = g_ptr_array_new_with_free_func(g_free);
     changes->documents = g_ptr_array_new_with_free_func(g_free);
@@ -267,6 +267,7 @@ void changes_free(struct changes *changes)
     g_free(changes->since);
     g_free(changes->base);
     coverage_free(changes->before);
+    past_free(changes->past);
     g_ptr_array_unref(changes->subjects);
     g_ptr_array_unref(changes->documents);
     g_ptr_array_unref(changes->automation);
@@ -307,7 +308,7 @@ static void narrow_subjects(struct coverage *coverage, const struct changes *cha
     coverage->subjects = kept;
 }
 
-void changes_narrow(struct coverage *coverage, const struct past *past, bool keep_skipped)
+void changes_narrow(struct coverage *coverage, bool keep_skipped)
 {
     const struct changes *changes = coverage->changes;
     g_autoptr(GHashTable) touched = g_hash_table_new(NULL, NULL);
@@ -320,7 +321,7 @@ void changes_narrow(struct coverage *coverage, const struct past *past, bool kee
             g_ptr_array_remove_index(coverage->documents, i);
     }
     for (guint i = coverage->skipped->len; !keep_skipped && i-- > 0;)
-        if (!past_touches(past, coverage->skipped->pdata[i]))
+        if (!past_touches(changes->past, coverage->skipped->pdata[i]))
             g_ptr_array_remove_index(coverage->skipped, i);
     narrow_subjects(coverage, changes);
 }

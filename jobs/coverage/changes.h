@@ -39,21 +39,21 @@ enum automation_kind automation_kind(const struct automation_change *change);
 const char *automation_words(const struct automation_change *change);
 
 struct changes {
-    char *since, *base;      /* as given; the commit */
+    char *since, *base; /* as given; the commit */
+    struct past *past;
     struct coverage *before; /* owns what the entries borrow, as the coverage of now does */
     GPtrArray *subjects;     /* struct subject_change*, by key */
     GPtrArray *documents;    /* struct document_change*, by file */
     GPtrArray *automation;   /* struct automation_change*, by alert and file */
 };
 
-/* Takes `before`. */
-struct changes *changes_new(const struct coverage *now, struct coverage *before, const struct past *past,
-                            const char *since);
+/* Takes `before` and `past`. */
+struct changes *changes_new(const struct coverage *now, struct coverage *before, struct past *past, const char *since);
 void changes_free(struct changes *changes);
 
 /* Leaves in a coverage that has changes what they touch: subjects, documents and what they orphan, skipped files
  * (all of them with keep_skipped). */
-void changes_narrow(struct coverage *coverage, const struct past *past, bool keep_skipped);
+void changes_narrow(struct coverage *coverage, bool keep_skipped);
 
 /* automation.c: fills changes->automation from the subjects of both. Private to changes.c. */
 void changes_compare_automation(struct changes *changes, const struct coverage *now);

@@ -10,6 +10,13 @@ void subject_answer_free(struct subject_answer *answer)
     g_free(answer);
 }
 
+static void document_answer_free(void *data)
+{
+    struct document_answer *answer = data;
+    g_ptr_array_unref(answer->dead);
+    g_free(answer);
+}
+
 static gint by_file(gconstpointer a, gconstpointer b)
 {
     const struct document_answer *const *left = a, *const *right = b;
@@ -24,7 +31,7 @@ static void add_input(struct coverage *coverage, struct index *index, struct inp
     if (!input->document)
         return;
     struct document_answer *answer = g_new(struct document_answer, 1);
-    *answer = (struct document_answer){input->document, true};
+    *answer = (struct document_answer){input->document, true, g_ptr_array_new()};
     g_ptr_array_add(coverage->documents, answer);
     index_add(index, input->document);
 }
@@ -37,13 +44,57 @@ static void judge_subject(struct coverage *coverage, const struct index *index, 
         subject,
         g_array_new(FALSE, FALSE, sizeof(struct coverage_by)),
         g_array_new(FALSE, FALSE, sizeof(struct coverage_start)),
+        false,
     };
     index_cover(index, subject, answer->by, answer->starts);
+    const GPtrArray *documents;
+    answer->dead_url = subject->runbook_url && index_resolve_url(index, subject->runbook_url, &documents) && !documents;
     for (guint i = 0; i < answer->by->len; i++)
         g_hash_table_add(useful, (void *)g_array_index(answer->by, struct coverage_by, i).document);
     coverage->counts[subject->kind].all++;
     coverage->counts[subject->kind].covered += answer->by->len > 0;
     g_ptr_array_add(coverage->subjects, answer);
+}
+
+/* ---- what documents claim ---- */
+
+/* Every name that an entry of `covers` may have, in lower case. */
+static GHashTable *names_of(const struct coverage *coverage)
+{
+    GHashTable *names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < coverage->subjects->len; i++) {
+        const struct subject *subject = ((struct subject_answer *)coverage->subjects->pdata[i])->subject;
+        g_hash_table_add(names, g_utf8_strdown(subject->key, -1));
+        if (subject->namespace) {
+            g_autofree char *plain = g_strdup_printf("%s/%s", subject->type, subject->name);
+            g_hash_table_add(names, g_utf8_strdown(plain, -1));
+        }
+    }
+    return names;
+}
+
+/* An entry can be called dead only where things of its kind were read. */
+static bool is_judged(const struct coverage *coverage, const struct coverage_settings *settings, const char *entry)
+{
+    bool alert = g_ascii_strncasecmp(entry, "alert/", strlen("alert/")) == 0;
+    const char *kind = alert ? NULL : manifest_kind(entry, strcspn(entry, "/"));
+    return coverage->counts[alert ? SUBJECT_ALERT : SUBJECT_WORKLOAD].all > 0 &&
+           (alert || (kind && !g_strv_contains((const char *const *)settings->rules.ignore_kinds, kind)));
+}
+
+static void judge_documents(struct coverage *coverage, const struct coverage_settings *settings, GHashTable *useful)
+{
+    g_autoptr(GHashTable) names = names_of(coverage);
+    g_ptr_array_sort(coverage->documents, by_file);
+    for (guint i = 0; i < coverage->documents->len; i++) {
+        struct document_answer *answer = coverage->documents->pdata[i];
+        answer->orphan = !g_hash_table_contains(useful, answer->document);
+        for (char **entry = answer->document->covers; *entry; entry++) {
+            g_autofree char *lower = g_utf8_strdown(*entry, -1);
+            if (is_judged(coverage, settings, *entry) && !g_hash_table_contains(names, lower))
+                g_ptr_array_add(answer->dead, *entry);
+        }
+    }
 }
 
 struct coverage *coverage_judge(const GPtrArray *inputs, const struct coverage_settings *settings)
@@ -53,7 +104,7 @@ struct coverage *coverage_judge(const GPtrArray *inputs, const struct coverage_s
     g_autoptr(GHashTable) useful = g_hash_table_new(NULL, NULL);
     coverage->inputs = g_ptr_array_new_with_free_func((GDestroyNotify)input_unref);
     coverage->subjects = g_ptr_array_new_with_free_func((GDestroyNotify)subject_answer_free);
-    coverage->documents = g_ptr_array_new_with_free_func(g_free);
+    coverage->documents = g_ptr_array_new_with_free_func(document_answer_free);
     coverage->skipped = g_ptr_array_new();
     for (guint i = 0; i < inputs->len; i++)
         add_input(coverage, index, inputs->pdata[i]);
@@ -62,11 +113,7 @@ struct coverage *coverage_judge(const GPtrArray *inputs, const struct coverage_s
         for (guint j = 0; j < subjects->len; j++)
             judge_subject(coverage, index, subjects->pdata[j], useful);
     }
-    g_ptr_array_sort(coverage->documents, by_file);
-    for (guint i = 0; i < coverage->documents->len; i++) {
-        struct document_answer *answer = coverage->documents->pdata[i];
-        answer->orphan = !g_hash_table_contains(useful, answer->document);
-    }
+    judge_documents(coverage, settings, useful);
     index_free(index);
     return coverage;
 }
@@ -79,7 +126,7 @@ static bool wants_digest(const void *past, const struct input *input)
 struct coverage *coverage_read(struct scan *scan, const struct coverage_settings *settings, const char *since,
                                bool strict, GError **error)
 {
-    g_autoptr(past_t) past = NULL;
+    struct past *past = NULL;
     if (since && !(past = past_new(scan, since, error)))
         return NULL;
     if (past)
@@ -89,7 +136,7 @@ struct coverage *coverage_read(struct scan *scan, const struct coverage_settings
     if (past) {
         g_autoptr(GPtrArray) inputs = past_inputs(past, scan, settings);
         coverage->changes = changes_new(coverage, coverage_judge(inputs, settings), past, since);
-        changes_narrow(coverage, past, strict);
+        changes_narrow(coverage, strict);
     }
     return coverage;
 }

@@ -12,11 +12,13 @@ struct subject_answer {
     const struct subject *subject;
     GArray *by;     /* struct coverage_by; empty: a gap */
     GArray *starts; /* struct coverage_start */
+    bool dead_url;  /* its runbook_url leads to no document, by the prefixes */
 };
 
 struct document_answer {
     const struct document *document;
-    bool orphan; /* covers nothing that exists */
+    bool orphan;     /* covers nothing that exists */
+    GPtrArray *dead; /* const char*: entries of `covers` that name nothing; of an orphan too */
 };
 
 struct coverage_count {

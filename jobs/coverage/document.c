@@ -2,6 +2,7 @@
 #include "jobs/coverage/document.h"
 #include "core/crypto.h"
 #include "jobs/runbook.h"
+#include <string.h>
 
 /* Takes the triggers that incidents start out of the runbook. */
 static void take_triggers(struct document *document, struct runbook *runbook)
@@ -15,11 +16,30 @@ static void take_triggers(struct document *document, struct runbook *runbook)
     runbook->triggers = g_ptr_array_new();
 }
 
+/* "https:", "mailto:", "//host": somebody else's; "{{": a site generator's. */
+static bool is_local(const char *url)
+{
+    size_t name = strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+    bool scheme = name > 0 && url[name] == ':';
+    return !scheme && !g_str_has_prefix(url, "//") && !strstr(url, "{{") && !strstr(url, "{%");
+}
+
+static void take_links(struct document *document, struct markdown *markdown)
+{
+    document->links = g_steal_pointer(&markdown->links);
+    markdown->links = g_ptr_array_new();
+    for (guint i = document->links->len; i-- > 0;)
+        if (!is_local(((struct markdown_link *)document->links->pdata[i])->url))
+            g_ptr_array_remove_index(document->links, i);
+    document->anchors = anchors_of(markdown);
+}
+
 struct document *document_read(const char *file, const char *text, size_t length, bool digest, char **ret_problem)
 {
     struct document *document = g_new0(struct document, 1);
     g_autoptr(finding_list) findings = finding_list_new();
-    struct runbook *runbook = runbook_parse(file, text, length, findings);
+    struct markdown *markdown;
+    struct runbook *runbook = runbook_parse_markdown(file, text, length, findings, &markdown);
     document->file = g_strdup(file);
     document->digest = digest ? crypto_sha256_hex(text, length) : NULL;
     *ret_problem = NULL;
@@ -34,6 +54,8 @@ struct document *document_read(const char *file, const char *text, size_t length
         document->covers = g_new0(char *, 1);
         document->triggers = g_ptr_array_new();
     }
+    take_links(document, markdown);
+    markdown_free(markdown);
     runbook_free(runbook);
     return document;
 }
@@ -48,5 +70,7 @@ void document_free(struct document *document)
     g_free(document->digest);
     g_strfreev(document->covers);
     g_ptr_array_unref(document->triggers);
+    g_ptr_array_unref(document->links);
+    g_hash_table_unref(document->anchors);
     g_free(document);
 }

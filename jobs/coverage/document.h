@@ -2,6 +2,7 @@
 #ifndef JOBS_COVERAGE_DOCUMENT_H
 #define JOBS_COVERAGE_DOCUMENT_H
 
+#include "jobs/coverage/anchors.h"
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,6 +12,8 @@ struct document {
     char **covers;
     bool runbook;        /* has steps */
     GPtrArray *triggers; /* struct trigger*: those of incidents */
+    GPtrArray *links;    /* struct markdown_link*: those inside the repository */
+    GHashTable *anchors; /* anchors.h */
     char *digest;        /* of the whole text; NULL when nobody asked for it */
 };
 

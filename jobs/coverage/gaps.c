@@ -3,24 +3,6 @@
 #include "core/errors.h"
 #include <string.h>
 
-static const struct {
-    const char *rule, *help;
-} rules[] = {
-    {"uncovered-workload", "No runbook or document is named after this workload or lists it in `covers`."},
-    {"uncovered-alert",
-     "No runbook or document covers this alert: by `covers`, a trigger, its file name, or the rule's runbook_url."},
-    {"orphan-document", "What this document covers does not exist in the manifests and alert rules that were read."},
-    {"unreadable-file", "This file could not be read as YAML or as a runbook, so nothing in it was counted."},
-};
-
-const char *gaps_help(const char *rule)
-{
-    for (size_t i = 0; i < G_N_ELEMENTS(rules); i++)
-        if (strcmp(rules[i].rule, rule) == 0)
-            return rules[i].help;
-    return NULL;
-}
-
 /* ---- baseline ---- */
 
 GHashTable *baseline_read(const char *path, GError **error)
@@ -79,44 +61,47 @@ bool baseline_write(const char *path, const struct coverage *coverage, GError **
 
 /* ---- findings ---- */
 
-static enum finding_level level_of(const GHashTable *known, const char *name)
+static void add_gap(const struct say *say, const struct subject *subject, const GHashTable *known)
 {
-    return known && g_hash_table_contains((GHashTable *)known, name) ? FINDING_NOTE : FINDING_ERROR;
-}
-
-static void add_gap(const struct subject *subject, const GHashTable *known, struct finding_list *findings)
-{
-    bool alert = subject->kind == SUBJECT_ALERT;
+    bool alert = subject->kind == SUBJECT_ALERT,
+         old = known && g_hash_table_contains((GHashTable *)known, subject->key);
+    enum rule rule = alert ? RULE_UNCOVERED_ALERT : RULE_UNCOVERED_WORKLOAD;
+    int level = old ? FINDING_NOTE : say->settings->levels[rule];
     g_autofree char *todo =
         g_strdup_printf("write %s.md, or list '%s' in a document's covers", subject->name, subject->key);
-    g_autofree char *said = alert ? g_strdup_printf("alert '%s' has no runbook", subject->name)
-                                  : g_strdup_printf("%s '%s' has no runbook", subject->type, subject->name);
-    finding_add(findings, alert ? "uncovered-alert" : "uncovered-workload", level_of(known, subject->key),
-                subject->file, subject->line, 1, todo, "%s%s%s", said,
-                subject->runbook_url ? ", and its runbook_url leads to no document: " : "",
-                subject->runbook_url ? subject->runbook_url : "");
-    finding_about(findings, subject->key);
+    say_at(say, rule, (enum finding_level)level, subject->file, subject->line, subject->key, todo,
+           "%s '%s' has no runbook%s%s", alert ? "alert" : subject->type, subject->name,
+           subject->runbook_url ? ", and its runbook_url leads to no document: " : "",
+           subject->runbook_url ? subject->runbook_url : "");
 }
 
-void gaps_findings(const struct coverage *coverage, const GHashTable *known, bool strict, struct finding_list *findings)
+static void add_dead(const struct say *say, const struct document_answer *answer)
+{
+    const struct document *document = answer->document;
+    /* Prose that never claimed to cover anything (an index page) is no orphan worth a word. */
+    if (answer->orphan && *document->covers)
+        say_finding(say, RULE_ORPHAN_DOCUMENT, document->file, 1, document->file, NULL,
+                    "nothing that this document covers exists: %s", *document->covers);
+    for (guint i = 0; !answer->orphan && i < answer->dead->len; i++) {
+        const char *entry = answer->dead->pdata[i];
+        say_finding(say, RULE_DEAD_COVER, document->file, 1, entry, NULL,
+                    "this document covers '%s', which does not exist", entry);
+    }
+}
+
+void gaps_findings(const struct coverage *coverage, const GHashTable *known, bool strict, const struct say *say)
 {
     for (guint i = 0; i < coverage->subjects->len; i++) {
         const struct subject_answer *answer = coverage->subjects->pdata[i];
         if (!answer->by->len)
-            add_gap(answer->subject, known, findings);
+            add_gap(say, answer->subject, known);
     }
-    for (guint i = 0; i < coverage->documents->len; i++) {
-        const struct document_answer *answer = coverage->documents->pdata[i];
-        const struct document *document = answer->document;
-        /* Prose that never claimed to cover anything (an index page) is no orphan worth a warning. */
-        if (answer->orphan && *document->covers)
-            finding_add(findings, "orphan-document", FINDING_WARNING, document->file, 1, 1, NULL,
-                        "nothing that this document covers exists: %s", *document->covers);
-    }
+    for (guint i = 0; i < coverage->documents->len; i++)
+        add_dead(say, coverage->documents->pdata[i]);
     for (guint i = 0; i < coverage->skipped->len; i++) {
         const struct input *input = coverage->skipped->pdata[i];
-        finding_add(findings, "unreadable-file", strict ? FINDING_ERROR : FINDING_WARNING, input->file, 1, 1, NULL,
-                    "skipped: %s", input->skipped);
+        int level = strict ? FINDING_ERROR : say->settings->levels[RULE_UNREADABLE_FILE];
+        say_at(say, RULE_UNREADABLE_FILE, (enum finding_level)level, input->file, 1, input->file, NULL, "skipped: %s",
+               input->skipped);
     }
-    finding_sort(findings);
 }

@@ -2,8 +2,8 @@
 #ifndef JOBS_COVERAGE_GAPS_H
 #define JOBS_COVERAGE_GAPS_H
 
-#include "core/finding.h"
 #include "jobs/coverage/coverage.h"
+#include "jobs/coverage/say.h"
 
 /* A baseline is a set of keys of subjects: "deployment/prod/checkout", "alert/NodeDiskFull". */
 
@@ -12,11 +12,8 @@ GHashTable *baseline_read(const char *path, GError **error);
 /* Writes today's gaps, sorted, so that the file reads well in a diff. */
 bool baseline_write(const char *path, const struct coverage *coverage, GError **error);
 
-/* Adds: uncovered-workload and uncovered-alert (errors; notes when the baseline, which may be NULL, has them),
- * orphan-document (warning), unreadable-file (warning; errors when strict). */
-void gaps_findings(const struct coverage *coverage, const GHashTable *known, bool strict,
-                   struct finding_list *findings);
-/* Help for a rule id of the above; NULL for others. */
-const char *gaps_help(const char *rule);
+/* Says what is not covered (a note when the baseline, which may be NULL, has it), what covers nothing, and what could
+ * not be read (an error when strict). */
+void gaps_findings(const struct coverage *coverage, const GHashTable *known, bool strict, const struct say *say);
 
 #endif

@@ -1,18 +1,20 @@
 /* input: see input.h. A text lives only while it is parsed, so that memory holds as many texts as there are threads. */
 #include "jobs/coverage/input.h"
 #include "core/limits.h"
+#include "core/yaml.h"
 #include <sys/stat.h>
 
 /* Parsing is a few hundred microseconds a file: more threads than this only wait for the disk and the allocator. */
 enum { MAX_THREADS = 8, FILES_WORTH_A_THREAD = 64 };
 
-struct input *input_new(enum input_kind kind, const char *file, const char *path)
+struct input *input_new(enum input_kind kind, const char *root, const char *file)
 {
     struct input *input = g_new0(struct input, 1);
     input->references = 1;
     input->kind = kind;
+    input->root = g_intern_string(root);
     input->file = g_strdup(file);
-    input->path = g_strdup(path);
+    input->path = g_build_filename(root, file, NULL);
     input->subjects = g_ptr_array_new_with_free_func((GDestroyNotify)subject_free);
     return input;
 }
@@ -32,18 +34,33 @@ void input_unref(struct input *input)
     g_free(input->skipped);
     g_ptr_array_unref(input->subjects);
     document_free(input->document);
+    g_free(input->tested);
     g_free(input);
 }
 
 size_t input_max_bytes(enum input_kind kind)
 {
-    return kind == INPUT_MANIFEST ? LIMIT_MANIFEST_BYTES : LIMIT_RUNBOOK_BYTES;
+    return kind == INPUT_DOCUMENT ? LIMIT_RUNBOOK_BYTES : LIMIT_MANIFEST_BYTES;
+}
+
+/* What is wrong inside of it is for `hikeshi test` to say. */
+static void read_test(struct input *input, const char *text, size_t length)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(yaml_document) document = yaml_parse(text, length, input->file, 0, &error);
+    const struct yaml_node *runbook = document ? yaml_get(yaml_root(document), "runbook") : NULL;
+    if (!document)
+        input->skipped = g_strdup_printf("not YAML: %s", error->message);
+    else if (runbook && runbook->kind == YAML_STRING)
+        input->tested = g_strdup(runbook->text);
 }
 
 void input_parse(struct input *input, const char *text, size_t length, const struct manifest_rules *rules, bool digests)
 {
     if (input->kind == INPUT_MANIFEST)
         input->skipped = manifest_read(input->subjects, input->file, text, length, rules, digests);
+    else if (input->kind == INPUT_TEST)
+        read_test(input, text, length);
     else
         input->document = document_read(input->file, text, length, digests, &input->skipped);
 }

@@ -6,19 +6,23 @@
 #include "jobs/coverage/document.h"
 #include "jobs/coverage/manifest.h"
 
-enum input_kind { INPUT_MANIFEST, INPUT_DOCUMENT };
+enum input_kind { INPUT_MANIFEST, INPUT_DOCUMENT, INPUT_TEST };
 
 struct input {
     gint references;
     enum input_kind kind;
     char *file;                /* as reported: relative to the repository of the given path */
-    char *path;                /* where it is on disk, absolute; NULL for a file of a commit */
+    char *path;                /* where it is, or was, on disk: absolute */
+    const char *root;          /* the repository of the given path, absolute; interned */
     char *skipped;             /* why it was not read, or not whole; NULL when it was */
     GPtrArray *subjects;       /* INPUT_MANIFEST: struct subject* */
     struct document *document; /* INPUT_DOCUMENT; NULL when there is no text */
+    char *tested; /* INPUT_TEST: the runbook that a *.test.yaml runs: "./FILE.md" or an id; NULL: the file of
+                   * the same name */
 };
 
-struct input *input_new(enum input_kind kind, const char *file, const char *path);
+/* `file` is relative to `root`. */
+struct input *input_new(enum input_kind kind, const char *root, const char *file);
 struct input *input_ref(struct input *input); /* one thread */
 void input_unref(struct input *input);
 

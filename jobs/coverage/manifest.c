@@ -7,6 +7,14 @@
 
 static const char *const workload_kinds[] = {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", NULL};
 
+const char *manifest_kind(const char *text, size_t length)
+{
+    for (const char *const *kind = workload_kinds; *kind; kind++)
+        if (strlen(*kind) == length && g_ascii_strncasecmp(*kind, text, length) == 0)
+            return *kind;
+    return NULL;
+}
+
 /* One read: what every function below needs. */
 struct reading {
     GPtrArray *subjects;

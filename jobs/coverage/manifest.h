@@ -14,6 +14,8 @@ struct manifest_rules {
     char **ignore_kinds;                    /* workloads that need no runbook */
 };
 
+/* The kind of workload that a text of this length names in any case: "deployment" → "Deployment"; NULL: none. */
+const char *manifest_kind(const char *text, size_t length);
 /* Reads one text and appends its subjects (struct subject*). `file` is the path to report. NULL: it was read whole.
  * Else why not (g_free), "a template, not YAML: …" when it holds template braces; what stood in the documents before
  * the error was appended. `digests`: fill in each subject's. */

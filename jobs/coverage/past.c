@@ -92,7 +92,7 @@ void past_add_unknown(const struct past *past, struct scan *scan)
             const struct scan_place *entry = scan->places->pdata[j];
             if (!related(entry->place->path, path))
                 continue;
-            struct input *input = input_new(entry->kind, place_relative(entry->place, path), path);
+            struct input *input = input_new(entry->kind, entry->place->root, place_relative(entry->place, path));
             input->skipped = g_strdup(change->unknown);
             g_ptr_array_add(scan->inputs, input);
             break;
@@ -104,15 +104,14 @@ void past_add_unknown(const struct past *past, struct scan *scan)
 static struct input *old_input(const struct past *past, const struct scan *scan,
                                const struct coverage_settings *settings, const struct catalog_change *change)
 {
-    enum input_kind kind;
-    const char *relative;
     g_autofree char *path = absolute(past, change->old_path);
-    if (!scan_includes(scan, settings, path, &kind, &relative))
+    struct input *input = scan_input(scan, settings, path);
+    if (!input)
         return NULL;
-    struct input *input = input_new(kind, relative, path);
     g_autoptr(GError) error = NULL;
     size_t length;
-    g_autofree char *text = catalog_git_read(past->git, change->old_blob, input_max_bytes(kind), &length, &error);
+    g_autofree char *text =
+        catalog_git_read(past->git, change->old_blob, input_max_bytes(input->kind), &length, &error);
     if (text)
         input_parse(input, text, length, &settings->rules, true);
     else

@@ -3,30 +3,42 @@
 #include <string.h>
 
 static const char *const yaml[] = {".yaml", ".yml", NULL};
-static const char *const markdown[] = {".md", NULL};
+static const char *const markdown[] = {".md", ".test.yaml", NULL};
 static const char *const *const suffixes[] = {[INPUT_MANIFEST] = yaml, [INPUT_DOCUMENT] = markdown};
+
+/* Tests stand beside the runbooks that they run. */
+static enum input_kind kind_of(const struct scan_place *place, const char *path)
+{
+    bool test = place->kind == INPUT_DOCUMENT && g_str_has_suffix(path, ".test.yaml");
+    return test ? INPUT_TEST : place->kind;
+}
 
 struct scanning {
     struct scan *scan;
-    enum input_kind kind;
+    const struct scan_place *place;
     GHashTable *seen; /* absolute paths */
 };
 
+static struct input *add_input(struct scanning *scanning, const char *path, const char *relative)
+{
+    const struct scan_place *place = scanning->place;
+    if (!g_hash_table_add(scanning->seen, g_strdup(path)))
+        return NULL;
+    struct input *input = input_new(kind_of(place, path), place->place->root, relative);
+    g_ptr_array_add(scanning->scan->inputs, input);
+    return input;
+}
+
 static void on_file(void *arg, const char *path, const char *relative)
 {
-    struct scanning *scanning = arg;
-    if (g_hash_table_add(scanning->seen, g_strdup(path)))
-        g_ptr_array_add(scanning->scan->inputs, input_new(scanning->kind, relative, path));
+    add_input(arg, path, relative);
 }
 
 static void on_skip(void *arg, const char *path, const char *relative, const char *reason)
 {
-    struct scanning *scanning = arg;
-    if (!g_hash_table_add(scanning->seen, g_strdup(path)))
-        return;
-    struct input *input = input_new(scanning->kind, relative, path);
-    input->skipped = g_strdup(reason);
-    g_ptr_array_add(scanning->scan->inputs, input);
+    struct input *input = add_input(arg, path, relative);
+    if (input)
+        input->skipped = g_strdup(reason);
 }
 
 static void scan_place_free(void *data)
@@ -63,7 +75,7 @@ struct scan *scan_new(const struct scan_paths *paths, const struct coverage_sett
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < scan->places->len; i++) {
         const struct scan_place *entry = scan->places->pdata[i];
-        struct scanning scanning = {scan, entry->kind, seen};
+        struct scanning scanning = {scan, entry, seen};
         struct files files = {settings->ignore, suffixes[entry->kind], on_file, on_skip, &scanning};
         files_each(&files, entry->place);
     }
@@ -79,17 +91,13 @@ void scan_free(struct scan *scan)
     g_free(scan);
 }
 
-bool scan_includes(const struct scan *scan, const struct coverage_settings *settings, const char *path,
-                   enum input_kind *ret_kind, const char **ret_relative)
+struct input *scan_input(const struct scan *scan, const struct coverage_settings *settings, const char *path)
 {
     for (guint i = 0; i < scan->places->len; i++) {
         const struct scan_place *entry = scan->places->pdata[i];
         struct files files = {.ignore = settings->ignore, .suffixes = suffixes[entry->kind]};
-        if (!files_include(&files, entry->place, path))
-            continue;
-        *ret_kind = entry->kind;
-        *ret_relative = place_relative(entry->place, path);
-        return true;
+        if (files_include(&files, entry->place, path))
+            return input_new(kind_of(entry, path), entry->place->root, place_relative(entry->place, path));
     }
-    return false;
+    return NULL;
 }

@@ -25,10 +25,8 @@ struct scan {
 struct scan *scan_new(const struct scan_paths *paths, const struct coverage_settings *settings, bool may_be_gone,
                       GError **error);
 void scan_free(struct scan *scan);
-/* Whether a file of this absolute path would be in the scan if it were there, as what, and what it would be called
- * (borrowed from `path`). */
-bool scan_includes(const struct scan *scan, const struct coverage_settings *settings, const char *path,
-                   enum input_kind *ret_kind, const char **ret_relative);
+/* The input that a file of this absolute path would be if it were there; NULL when the scan would not come to it. */
+struct input *scan_input(const struct scan *scan, const struct coverage_settings *settings, const char *path);
 
 typedef struct scan scan_t;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(scan_t, scan_free)

@@ -1,11 +1,76 @@
 /* settings: see settings.h. */
 #include "jobs/coverage/settings.h"
 #include "core/errors.h"
-#include "core/finding.h"
-#include "core/yaml.h"
+#include "jobs/field.h"
 #include <string.h>
 
-static const char *const keys[] = {"ignore", "url_prefixes", "owner_labels", "severity_labels", "ignore_kinds", NULL};
+#define DAY_MS (24 * 60 * 60 * 1000LL)
+/* A runbook that nobody looked at for half a year of changes, or that did not run in as long, is a guess. */
+#define DEFAULT_AGE_MS (180 * DAY_MS)
+#define MAX_AGE_MS     (3650 * DAY_MS)
+
+static void read_prefixes(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *map,
+                          void *target)
+{
+    (void)key;
+    struct coverage_settings *settings = target;
+    const struct yaml_node *prefix, *folder;
+    if (map->kind != YAML_MAP) {
+        field_error(reader, "bad-value", map, NULL, "'url_prefixes' must be a map of URL beginnings to folders");
+        return;
+    }
+    yaml_foreach (map, i, prefix, folder) {
+        if (folder->kind != YAML_STRING)
+            field_error(reader, "bad-value", folder, NULL, "expected a folder of the repository");
+        else
+            json_set_string(settings->url_prefixes, prefix->text, folder->text);
+    }
+}
+
+static int index_of(const char *const *names, const char *name)
+{
+    for (int i = 0; names[i]; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+static void read_findings(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *map,
+                          void *target)
+{
+    (void)key;
+    struct coverage_settings *settings = target;
+    const struct yaml_node *name, *level;
+    if (map->kind != YAML_MAP) {
+        field_error(reader, "bad-value", map, NULL, "'findings' must be a map of findings to levels");
+        return;
+    }
+    yaml_foreach (map, i, name, level) {
+        struct field row = {name->text, FIELD_STRING, .choices = rule_levels};
+        g_autofree char *text = NULL;
+        int rule = index_of(rule_names, name->text);
+        if (rule < 0)
+            field_error(reader, "unknown-key", name, finding_nearest(name->text, rule_names),
+                        "there is no finding '%s'", name->text);
+        else if (level->kind == YAML_BOOL && !level->boolean) /* YAML 1.1 habits: off */
+            settings->levels[rule] = RULE_OFF;
+        else if (field_read_value(reader, &row, name, level, &text))
+            settings->levels[rule] = index_of(rule_levels, text) - 1;
+    }
+}
+
+#define AT(member) offsetof(struct coverage_settings, member)
+static const struct field keys[] = {
+    {"ignore", FIELD_STRINGS, .offset = AT(ignore_globs)},
+    {"ignore_kinds", FIELD_STRINGS, .offset = AT(rules.ignore_kinds)},
+    {"owner_labels", FIELD_STRINGS, .offset = AT(rules.owner_labels)},
+    {"severity_labels", FIELD_STRINGS, .offset = AT(rules.severity_labels)},
+    {"url_prefixes", FIELD_READ, .read = read_prefixes},
+    {"findings", FIELD_READ, .read = read_findings},
+    {"stale_after", FIELD_DURATION, .offset = AT(stale_after_ms), .minimum = 0, .maximum = MAX_AGE_MS},
+    {"run_within", FIELD_DURATION, .offset = AT(run_within_ms), .minimum = 0, .maximum = MAX_AGE_MS},
+    {NULL},
+};
 
 static void pattern_free(void *data)
 {
@@ -17,11 +82,15 @@ static struct coverage_settings *defaults(void)
     static const char *const owner[] = {"owner", "team", "app.kubernetes.io/owner", NULL};
     static const char *const severity[] = {"severity", "sev", NULL};
     struct coverage_settings *settings = g_new0(struct coverage_settings, 1);
+    settings->ignore_globs = g_new0(char *, 1);
     settings->ignore = g_ptr_array_new_with_free_func(pattern_free);
     settings->url_prefixes = json_object();
     settings->rules.ignore_kinds = g_new0(char *, 1);
     settings->rules.owner_labels = g_strdupv((char **)owner);
     settings->rules.severity_labels = g_strdupv((char **)severity);
+    settings->stale_after_ms = settings->run_within_ms = DEFAULT_AGE_MS;
+    for (int i = 0; i < RULES; i++)
+        settings->levels[i] = rule_default(i);
     return settings;
 }
 
@@ -29,6 +98,7 @@ void coverage_settings_free(struct coverage_settings *settings)
 {
     if (!settings)
         return;
+    g_strfreev(settings->ignore_globs);
     g_ptr_array_unref(settings->ignore);
     json_decref(settings->url_prefixes);
     g_strfreev(settings->rules.ignore_kinds);
@@ -37,101 +107,34 @@ void coverage_settings_free(struct coverage_settings *settings)
     g_free(settings);
 }
 
-static void problem(GString *problems, const char *path, const struct yaml_node *node, const char *text)
+static void fail(const struct finding_list *findings, GError **error)
 {
-    g_string_append_printf(problems, "%s%s:%d:%d: %s", problems->len ? "\n" : "", path, node->line, node->column, text);
-}
-
-/* A list of texts, or NULL with a problem said. */
-static char **texts(const struct yaml_node *node, const char *path, GString *problems)
-{
-    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    for (size_t i = 0; node->kind == YAML_LIST && i < node->count; i++) {
-        if (node->items[i]->kind == YAML_LIST || node->items[i]->kind == YAML_MAP)
-            problem(problems, path, node->items[i], "expected a text");
-        else
-            g_strv_builder_add(builder, node->items[i]->text);
+    g_autoptr(GString) all = g_string_new(NULL);
+    for (size_t i = 0; i < finding_count(findings); i++) {
+        g_autofree char *text = finding_to_text(finding_at(findings, i));
+        g_string_append_printf(all, "%s%s", i ? "\n" : "", text);
     }
-    if (node->kind != YAML_LIST)
-        problem(problems, path, node, "expected a list of texts");
-    return g_strv_builder_end(builder);
-}
-
-static void read_prefixes(struct coverage_settings *settings, const struct yaml_node *node, const char *path,
-                          GString *problems)
-{
-    if (node->kind != YAML_MAP) {
-        problem(problems, path, node, "expected a map of URL beginnings to folders");
-        return;
-    }
-    const struct yaml_node *key, *value;
-    yaml_foreach (node, i, key, value) {
-        if (value->kind != YAML_STRING)
-            problem(problems, path, value, "expected a folder of the repository");
-        else
-            json_set_string(settings->url_prefixes, key->text, value->text);
-    }
-}
-
-static void read_key(struct coverage_settings *settings, const struct yaml_node *key, const struct yaml_node *value,
-                     const char *path, GString *problems)
-{
-    if (strcmp(key->text, "url_prefixes") == 0) {
-        read_prefixes(settings, value, path, problems);
-        return;
-    }
-    char **list = texts(value, path, problems);
-    char ***target = strcmp(key->text, "owner_labels") == 0      ? &settings->rules.owner_labels
-                     : strcmp(key->text, "severity_labels") == 0 ? &settings->rules.severity_labels
-                     : strcmp(key->text, "ignore_kinds") == 0    ? &settings->rules.ignore_kinds
-                                                                 : NULL;
-    if (target) {
-        g_strfreev(*target);
-        *target = list;
-        return;
-    }
-    for (char **glob = list; *glob; glob++)
-        g_ptr_array_add(settings->ignore, g_pattern_spec_new(*glob));
-    g_strfreev(list);
-}
-
-static void read_root(struct coverage_settings *settings, const struct yaml_node *root, const char *path,
-                      GString *problems)
-{
-    if (root->kind == YAML_NULL)
-        return;
-    if (root->kind != YAML_MAP) {
-        problem(problems, path, root, "expected a map");
-        return;
-    }
-    const struct yaml_node *key, *value;
-    yaml_foreach (root, i, key, value) {
-        if (g_strv_contains(keys, key->text)) {
-            read_key(settings, key, value, path, problems);
-            continue;
-        }
-        const char *near = finding_nearest(key->text, keys);
-        g_autofree char *text = near ? g_strdup_printf("unknown key '%s', did you mean '%s'?", key->text, near)
-                                     : g_strdup_printf("unknown key '%s'", key->text);
-        problem(problems, path, key, text);
-    }
+    errors_set(error, ERROR_CONFIG, "%s", all->str);
 }
 
 struct coverage_settings *coverage_settings_parse(const char *text, size_t length, const char *path, GError **error)
 {
-    struct coverage_settings *settings = defaults();
-    g_autoptr(GString) problems = g_string_new(NULL);
+    g_autoptr(coverage_settings) settings = defaults();
+    g_autoptr(finding_list) findings = finding_list_new();
     g_autoptr(GError) failure = NULL;
     g_autoptr(yaml_document) document = yaml_parse(text, length, path, 0, &failure);
+    struct field_reader reader = {path, findings, NULL};
     if (document)
-        read_root(settings, yaml_root(document), path, problems);
-    else
-        g_string_append(problems, failure->message);
-    if (!problems->len)
-        return settings;
-    errors_set(error, ERROR_CONFIG, "%s", problems->str);
-    coverage_settings_free(settings);
-    return NULL;
+        field_read_map(&reader, yaml_root(document), "this file", keys, settings);
+    if (failure)
+        errors_set(error, ERROR_CONFIG, "%s", failure->message);
+    else if (finding_count_level(findings, FINDING_ERROR))
+        fail(findings, error);
+    if (failure || finding_count_level(findings, FINDING_ERROR))
+        return NULL;
+    for (char **glob = settings->ignore_globs; *glob; glob++)
+        g_ptr_array_add(settings->ignore, g_pattern_spec_new(*glob));
+    return g_steal_pointer(&settings);
 }
 
 struct coverage_settings *coverage_settings_read(const char *path, GError **error)

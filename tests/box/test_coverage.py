@@ -100,7 +100,7 @@ def test_url_prefixes(tree):
     assert alert["covered_by"] == [{"file": "runbooks/node/disk-is-full.md", "by": "runbook_url"}]
     (tree / "hikeshi/coverage.yaml").write_text("url_prefix: {}\n")
     done = coverage(tree)
-    assert done.returncode == 2 and "hikeshi/coverage.yaml:1:1: unknown key 'url_prefix', did you mean 'url_prefixes'?" in done.stderr
+    assert done.returncode == 2 and "hikeshi/coverage.yaml:1:1: error: unknown key 'url_prefix' in this file (did you mean 'url_prefixes'?)" in done.stderr
 
 
 def test_exit_codes_and_baseline(tree):

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct input *parsed(const char *text, size_t length, const struct coverage_settings *settings)
 {
-    struct input *input = input_new(INPUT_MANIFEST, "deploy/x.yaml", NULL);
+    struct input *input = input_new(INPUT_MANIFEST, "/repo", "deploy/x.yaml");
     input_parse(input, text, length, &settings->rules, true);
     return input;
 }
@@ -29,13 +29,14 @@ static void check_subjects(const struct input *input, const struct input *again,
 }
 
 /* Each annotation is one line that begins with its command; a page's rows end where they should. */
-static void check_forms(const struct coverage *coverage)
+static void check_forms(const struct coverage *coverage, const struct coverage_settings *settings)
 {
     g_autoptr(finding_list) findings = finding_list_new();
-    gaps_findings(coverage, NULL, false, findings);
+    struct say say = {settings, findings};
+    gaps_findings(coverage, NULL, false, &say);
     g_autofree char *github = finding_format_github(findings, NULL), *text = report_text(coverage, findings, false);
     g_autofree char *page = report_markdown(coverage, findings), *junit = finding_format_junit(findings, "s", NULL, 0);
-    g_autoptr(json_t) sarif = finding_format_sarif(findings, "c", gaps_help);
+    g_autoptr(json_t) sarif = finding_format_sarif(findings, "c", rule_help);
     g_autoptr(json_t) json = coverage_to_json(coverage);
     g_assert(sarif && json);
     g_auto(GStrv) lines = g_strsplit(github, "\n", -1);
@@ -63,13 +64,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input *input = parsed((const char *)data, size, settings),
                  *again = parsed((const char *)data, size, settings);
     check_subjects(input, again, lines);
-    struct input *document = input_new(INPUT_DOCUMENT, "runbooks/a.md", NULL);
+    struct input *document = input_new(INPUT_DOCUMENT, "/repo", "runbooks/a.md");
     input_parse(document, "# a\n", 4, &settings->rules, false);
     g_autoptr(GPtrArray) inputs = g_ptr_array_new();
     g_ptr_array_add(inputs, input);
     g_ptr_array_add(inputs, document);
     g_autoptr(coverage_t) coverage = coverage_judge(inputs, settings);
-    check_forms(coverage);
+    check_forms(coverage, settings);
     input_unref(input);
     input_unref(again);
     input_unref(document);
