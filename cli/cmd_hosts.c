@@ -1,7 +1,7 @@
 /* hikeshi hosts: the inventory in service. Other subcommands have files of their own and one line in the table below.
  */
+#include "cli/cmd_hosts.h"
 #include "cli/client.h"
-#include "cli/cmd_hosts_trust.h"
 #include "cli/commands.h"
 
 static int list(struct cli_call *call)
@@ -22,6 +22,10 @@ static const struct cli_option list_options[] = {
 
 static const struct cli_subcommand subcommands[] = {
     {"list", "", "hosts of the inventory in service", list_options, list},
+    {"check", "[FILTER]", "whether hosts are reachable, show the right key and let us in", cmd_hosts_check_options,
+     cmd_hosts_check},
+    {"exec", "FILTER ARGV...", "run a command on hosts from here: hikeshi hosts exec 'role=web' -- uptime",
+     cmd_hosts_exec_options, cmd_hosts_exec},
     {"trust", "HOST", "put the key that a host shows on file, when it is the right one", cmd_hosts_trust_options,
      cmd_hosts_trust},
     {NULL, NULL, NULL, NULL, NULL},
@@ -29,6 +33,14 @@ static const struct cli_subcommand subcommands[] = {
 
 const struct cli_command cmd_hosts = {
     .name = "hosts",
-    .summary = "list hosts, trust their keys",
+    .summary = "list hosts, check them, run a command on them, trust their keys",
+    .details =
+        "FILTER is '*', names separated by commas, or a filter like 'role=web & env in (prod, stage)'. check and exec\n"
+        "reach hosts from this machine, with this user's keys.\n\n"
+        "exec prints what hosts say once for all that say the same. --json: one object a host, as it ends. Ctrl-C "
+        "stops\n"
+        "the command on every host and waits for proof; a second one leaves. Exit status: 0 all well, 1 a host "
+        "failed,\n"
+        "6 something may still run.",
     .subcommands = subcommands,
 };

@@ -6,11 +6,11 @@
 #include "cli/run_choice.h"
 #include "cli/run_local.h"
 #include "cli/run_plan.h"
+#include "cli/ssh_options.h"
 #include "core/config.h"
 #include "core/crypto.h"
 #include "core/errors.h"
 #include "jobs/catalog.h"
-#include "runner/settings.h"
 #include <stdio.h>
 
 #define EVENT_FILE_BYTES (4 * 1024 * 1024)
@@ -68,23 +68,6 @@ static json_t *make_job(const struct cli_call *call, const struct runbook *runbo
 /* --- the command ----------------------------------------------------------------------------------------------------
  */
 
-/* The configuration's SSH settings, under what this command line says. identities: the array behind the pointer. */
-static struct ssh_settings ssh_of_call(const struct cli_call *call, const struct config *config, GPtrArray *identities)
-{
-    struct ssh_settings ssh = settings_ssh(config);
-    GPtrArray *given = cli_values(call, "identity");
-    if (given != NULL) {
-        g_ptr_array_extend(identities, given, NULL, NULL);
-        g_ptr_array_add(identities, NULL);
-        ssh.identities = (const char *const *)identities->pdata;
-    }
-    if (cli_given(call, "known-hosts"))
-        ssh.known_hosts = cli_value(call, "known-hosts");
-    if (cli_given(call, "user"))
-        ssh.user = cli_value(call, "user");
-    return ssh;
-}
-
 static bool approvals_exist(const struct runbook *runbook, const GPtrArray *steps, GError **error)
 {
     for (guint i = 0; steps && i < steps->len; i++) {
@@ -122,15 +105,17 @@ static int dry_run(const struct cli_call *call, const json_t *job)
 
 static int execute(struct cli_call *call, const struct config *config, json_t *job, struct test_record *record)
 {
-    g_autoptr(GPtrArray) identities = g_ptr_array_new();
-    const struct ssh_settings ssh = ssh_of_call(call, config, identities);
+    struct ssh_options ssh;
+    ssh_options_read(call, config, &ssh);
     const struct run_local_options options = {.job = job,
-                                              .ssh = &ssh,
+                                              .ssh = &ssh.settings,
                                               .approve = cli_values(call, "approve"),
                                               .read_only = cli_given(call, "plan"),
                                               .json = cli_wants_json(call),
                                               .record = record};
-    return run_local(&options);
+    int status = run_local(&options);
+    ssh_options_clear(&ssh);
+    return status;
 }
 
 static int run_job(struct cli_call *call, const struct place *place, const struct config *config,
@@ -188,13 +173,7 @@ static const struct cli_option options[] = {
     {.name = "approve", .value = "STEP", .repeated = true, .help = "approve this step in advance"},
     {.name = "alert", .value = "FILE.json", .help = "the alert that the run is for: {\"name\",\"labels\",…}"},
     {.name = "incident", .value = "FILE.json", .help = "the incident that the run is for"},
-    {.name = "identity",
-     .value = "PATH",
-     .repeated = true,
-     .help = "private key for the hosts; default: runner.ssh.identities"},
-    {.name = "known-hosts", .value = "PATH", .help = "file of host keys; default: runner.ssh.known_hosts"},
-    {.name = "user", .value = "NAME", .help = "login on hosts whose inventory entry names none"},
-    {.name = "config", .value = "FILE", .help = "configuration; default: ./hikeshi.yaml when it exists"},
+    CLI_OPTION_SSH,
     CLI_OPTION_JSON,
     CLI_OPTION_END,
 };

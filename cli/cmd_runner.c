@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/config_flags.h"
 #include "core/crypto.h"
+#include "core/descriptors.h"
 #include "core/errors.h"
 #include "core/log.h"
 #include "core/secret.h"
@@ -54,6 +55,7 @@ static void on_ended(void *arg)
 static void process_init(struct process *process, void (*drain)(struct process *process))
 {
     signal(SIGPIPE, SIG_IGN);
+    descriptors_raise_limit();
     *process = (struct process){.loop = loop_new(), .drain = drain};
     process->terminate = loop_signal_new(process->loop, SIGTERM, on_signal, process);
     process->interrupt = loop_signal_new(process->loop, SIGINT, on_signal, process);

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/config_flags.h"
 #include "cli/runner_child.h"
+#include "core/descriptors.h"
 #include "core/errors.h"
 #include "core/log.h"
 #include "jobs/catalog.h"
@@ -13,7 +14,6 @@
 #include "web/web.h"
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
 #define DRAIN_MS 15000
 
@@ -85,16 +85,6 @@ static void on_hangup(void *arg, int signum)
 /* --- the start
  * ---------------------------------------------------------------------------------------------------------- */
 
-/* Each connection is a descriptor, and the usual soft limit of 1,024 is below LIMIT_HTTP_CONNECTIONS. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void start_log(const struct config *config)
 {
     enum log_level level = LOG_LEVEL_INFO;
@@ -125,7 +115,7 @@ static bool serve_start(struct serve *serve, const struct cli_call *call, GError
     if (serve->config == NULL)
         return false;
     start_log(serve->config);
-    raise_descriptor_limit();
+    descriptors_raise_limit();
     signal(SIGPIPE, SIG_IGN);
     serve->loop = loop_new();
     serve->jobs = jobs_new(serve->loop, serve->config, error);

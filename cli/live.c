@@ -99,7 +99,8 @@ static void flush_partial(struct live *live, const char *key, GString *partial)
 {
     g_auto(GStrv) parts = g_strsplit(key, "\n", 3);
     if (partial->len)
-        live_output_line(live, parts[0], *parts[1] ? parts[1] : NULL, parts[2], partial->str, partial->len);
+        live_output_line(live, *parts[0] ? parts[0] : NULL, *parts[1] ? parts[1] : NULL, parts[2], partial->str,
+                         partial->len);
     g_string_truncate(partial, 0);
 }
 
@@ -199,10 +200,10 @@ static void on_command(struct live *live, const json_t *event)
                                json_get_integer(event, "bytes", 0), upload);
     if (download)
         g_string_append_printf(words, "(download of %s)", download);
-    bool as_root = sudo || json_is_true(json_object_get(event, "sudo"));
+    bool as_root = sudo || json_is_true(json_object_get(event, "sudo")), said = words->len > 0;
     g_string_prepend(words, as_root ? "# " : "$ ");
     const char *step = live_text(event, "step"), *host = live_text(event, "host");
-    if (live_gather_command(live, step, host, words->str))
+    if (live_gather_command(live, step, host, words->str) && said)
         live_say(live, step, STYLE_DIM, "%s %s", host ? host : "-", words->str);
 }
 

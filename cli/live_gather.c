@@ -13,8 +13,9 @@
 struct talker {
     char *host;
     unsigned commands;
-    bool decided, kept; /* at its first output: whether others ran */
-    GString *lines;     /* each with 'o' or 'e' before it */
+    bool company; /* another host's command ran at the same time, before anything was said */
+    bool spoke;
+    GString *lines; /* each with 'o' or 'e' before it */
     GString *partial[2];
 };
 
@@ -157,11 +158,18 @@ static void join_group(struct gather *gather, struct talker *talker)
     g_ptr_array_add(group->hosts, g_strdup(talker->host));
 }
 
+/* Who has begun to speak alone goes on as it comes. */
+static void has_company(void *host, void *talker, void *unused)
+{
+    (void)host, (void)unused;
+    ((struct talker *)talker)->company |= !((struct talker *)talker)->spoke;
+}
+
 bool live_gather_command(struct live *live, const char *step, const char *host, const char *words)
 {
-    if (!step || !host)
+    if (!host)
         return true;
-    if (live->gather && strcmp(live->gather->step, step) != 0)
+    if (live->gather && g_strcmp0(live->gather->step, step) != 0)
         live_gather_end(live);
     if (!live->gather) {
         live->gather = g_new0(struct gather, 1);
@@ -170,11 +178,15 @@ bool live_gather_command(struct live *live, const char *step, const char *host, 
         live->gather->by_lines = g_hash_table_new(g_str_hash, g_str_equal);
         live->gather->groups = g_ptr_array_new_with_free_func(group_free);
     }
+    struct talker *talker = talker_of(live->gather, host);
+    talker->company |= live->gather->under_way > 0 && !talker->spoke;
+    if (live->gather->under_way == 1) /* later ones had company from their start */
+        g_hash_table_foreach(live->gather->talkers, has_company, NULL);
     bool told = live->gather->under_way > 0 && g_strcmp0(live->gather->words, words) == 0;
     g_free(live->gather->words);
     live->gather->words = g_strdup(words);
     live->gather->under_way++;
-    talker_of(live->gather, host)->commands++;
+    talker->commands++;
     return !told;
 }
 
@@ -186,17 +198,15 @@ bool live_gather_output(struct live *live, const char *step, const char *host, c
         gather && host && g_strcmp0(step, gather->step) == 0 ? g_hash_table_lookup(gather->talkers, host) : NULL;
     if (!talker)
         return false;
-    if (!talker->decided)
-        talker->kept = gather->under_way > 1;
-    talker->decided = true;
+    talker->spoke = true;
     int index = g_strcmp0(stream, "err") == 0;
-    for (; talker->kept && length > 0; bytes++, length--) {
+    for (; talker->company && length > 0; bytes++, length--) {
         if (*bytes == '\n')
             end_line(gather, talker, index);
         else
             g_string_append_c(talker->partial[index], *bytes);
     }
-    return talker->kept;
+    return talker->company;
 }
 
 void live_gather_host(struct live *live, const char *step, const char *host)
@@ -208,7 +218,7 @@ void live_gather_host(struct live *live, const char *step, const char *host)
         return;
     gather->under_way--;
     if (--talker->commands == 0) {
-        if (talker->kept)
+        if (talker->company)
             join_group(gather, talker);
         g_hash_table_remove(gather->talkers, host);
     }
@@ -225,7 +235,7 @@ void live_gather_end(struct live *live)
         return;
     g_hash_table_iter_init(&iterator, gather->talkers); /* commands whose end nobody told */
     while (g_hash_table_iter_next(&iterator, NULL, &talker))
-        if (((struct talker *)talker)->kept)
+        if (((struct talker *)talker)->company)
             join_group(gather, talker);
     print_groups(live);
     live_gather_free(live);

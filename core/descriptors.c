@@ -1,0 +1,13 @@
+/* descriptors: see descriptors.h. */
+#include "core/descriptors.h"
+
+#include <sys/resource.h>
+
+void descriptors_raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
