@@ -13,7 +13,9 @@ static int list(struct cli_call *call)
     static const char *const headers[] = {"ID", "*STATE", "RUNBOOK", "STEP", "POLICY", "EXPIRES", "HOSTS", NULL};
     static const char *const paths[] = {"id", "state", "runbook", "step", "policy", "expires_at", "hosts", NULL};
     static const char *const filters[] = {"state", "run", NULL};
-    return client_print_list(call, "/approvals", filters, headers, paths, "nothing waits for approval");
+    if (cli_given(call, "state"))
+        return client_print_list(call, "/approvals", filters, headers, paths, "no such requests");
+    return client_print_list(call, "/approvals?state=waiting", filters, headers, paths, "nothing waits for approval");
 }
 
 static void print_step_text(const json_t *approval)

@@ -12,8 +12,9 @@ static void print_started(const json_t *run)
     g_autofree char *id = terminal_clean_line(json_get_string(run, "id", "?"));
     g_autofree char *state = terminal_clean_line(json_get_string(run, "state", "?"));
     g_autofree char *url = terminal_clean_line(json_get_string(run, "url", ""));
-    printf("%s %s%s%s %s\n", id, terminal_style(stdout, terminal_state_style(state)), state,
-           terminal_style(stdout, STYLE_RESET), url);
+    g_autofree char *reason = terminal_clean_line(json_get_string(run, "reason", ""));
+    printf("%s %s%s%s%s%s%s %s\n", id, terminal_style(stdout, terminal_state_style(state)), state,
+           terminal_style(stdout, STYLE_RESET), *reason ? " (" : "", reason, *reason ? ")" : "", url);
 }
 
 /* Waits in the way that was asked for: the run as it is then, or NULL. */

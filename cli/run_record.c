@@ -1,6 +1,7 @@
 /* run_record: one function an event kind. */
 #include "cli/run_record.h"
 #include "core/clock.h"
+#include "jobs/view.h"
 #include <string.h>
 
 struct run_record {
@@ -131,7 +132,7 @@ static void on_output(struct run_record *record, const json_t *event)
 
 static void on_host(struct run_record *record, const json_t *event)
 {
-    static const char *const kept[] = {"host", "result", "code", "error", "duration_ms"};
+    static const char *const kept[] = {"host", "result", "code", "duration_ms"};
     const json_t *step = step_in(record->run, event);
     json_t *hosts = json_object_get(step, "hosts");
     json_t *host = find_by(hosts, "host", json_get_string(event, "host", NULL));
@@ -144,6 +145,7 @@ static void on_host(struct run_record *record, const json_t *event)
     }
     for (size_t i = 0; i < G_N_ELEMENTS(kept); i++)
         copy(host, event, kept[i]);
+    json_set_string(host, "error", json_path_string(event, "error.message"));
 }
 
 static void on_note(struct run_record *record, const json_t *event)
@@ -157,14 +159,10 @@ static void on_note(struct run_record *record, const json_t *event)
 
 static void on_report(struct run_record *record, const json_t *event)
 {
-    static const char *const kept[] = {"step", "title", "value", "unit", "columns", "rows", "text"};
+    static const char *const kept[] = {"step", "title", "value", "unit", "columns", "rows", "text", "host", NULL};
     json_t *report = json_object();
     json_object_set(report, "kind", json_object_get(event, "report_kind"));
-    for (size_t i = 0; i < G_N_ELEMENTS(kept); i++) {
-        json_t *value = json_object_get(event, kept[i]);
-        if (value && !json_is_null(value))
-            json_object_set(report, kept[i], value);
-    }
+    view_copy(report, event, kept);
     json_array_append_new(json_object_get(record->run, "reports"), report);
 }
 
@@ -176,11 +174,12 @@ static void on_data(struct run_record *record, const json_t *event)
 
 static void on_step_end(struct run_record *record, const json_t *event)
 {
-    static const char *const kept[] = {"result", "error", "duration_ms"};
+    static const char *const kept[] = {"result", "duration_ms"};
     json_t *step = step_in(record->run, event), *next = step_in(record->job, event);
     json_set_string(step, "state", "done");
     for (size_t i = 0; i < G_N_ELEMENTS(kept); i++)
         copy(step, event, kept[i]);
+    json_object_set_new(step, "error", view_error(json_object_get(event, "error")));
     json_set_string(step, "reason", json_get_string(event, "reason", json_get_string(event, "message", NULL)));
     set_time(step, "ended_at", event);
     json_set_string(next, "state", "done");

@@ -79,15 +79,19 @@ static json_t *list_shape(struct store_tx *tx, const struct call *call, const js
     return view_of(tx, call->set, row, error);
 }
 
-/* Newest first; ?state= (default waiting, "all" for every state) ?run= ?limit= ?after=. */
+/* Newest first; ?state= ?run= ?limit= ?after=. */
 static bool list_job(struct store_tx *tx, struct call *call, GError **error)
 {
+    static const char *const states[] = {
+#define APPROVAL_STATE(NAME, name) name,
+#include "jobs/approval_states.def"
+        "all", NULL};
     const json_t *request = call->request;
-    const char *state = call_string(request, "state");
-    if (!state)
-        state = "waiting";
+    const char *state;
     g_autoptr(json_t) rows = NULL;
-    return store_list(tx, SQL_APPROVAL_LIST, &rows, error, "sssi", strcmp(state, "all") == 0 ? NULL : state,
+    if (!call_choice(request, "state", states, &state, error))
+        return false;
+    return store_list(tx, SQL_APPROVAL_LIST, &rows, error, "sssi", g_strcmp0(state, "all") == 0 ? NULL : state,
                       call_string(request, "run"), call_string(request, "after"), call_limit(request) + 1) &&
            call_list(tx, call, rows, list_shape, error);
 }

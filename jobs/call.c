@@ -72,6 +72,16 @@ const char *call_string(const json_t *request, const char *key)
     return text ? text : json_get_string(json_object_get(request, "body"), key, NULL);
 }
 
+bool call_choice(const json_t *request, const char *key, const char *const *names, const char **ret, GError **error)
+{
+    *ret = call_string(request, key);
+    if (!*ret || g_strv_contains(names, *ret))
+        return true;
+    g_autofree char *all = g_strjoinv(", ", (char **)names);
+    errors_set(error, ERROR_INVALID, "'%s' must be one of %s, not '%s'", key, all, *ret);
+    return false;
+}
+
 const char *call_need_string(const json_t *request, const char *key, GError **error)
 {
     const char *text = call_string(request, key);

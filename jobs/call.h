@@ -33,6 +33,8 @@ void call_write(struct jobs *jobs, json_t *request, const struct actor *actor, c
 
 /* The value of request[key] or request.body[key]; NULL when absent or not a string. */
 const char *call_string(const json_t *request, const char *key);
+/* The same, but one of a NULL-terminated list: false and ERROR_INVALID with the list. *ret is NULL when absent. */
+bool call_choice(const json_t *request, const char *key, const char *const *names, const char **ret, GError **error);
 /* The same, but it must be there: ERROR_INVALID "'key' is missing". */
 const char *call_need_string(const json_t *request, const char *key, GError **error);
 /* request[key] or request.body[key] as a whole number from 0 to maximum (query parameters are text); `fallback` when

@@ -26,9 +26,12 @@ static json_t *list_shape(struct store_tx *tx, const struct call *call, const js
 
 static bool list_job(struct store_tx *tx, struct call *call, GError **error)
 {
+    static const char *const states[] = {"received", "processed", "dead", NULL};
+    const char *state;
     g_autoptr(json_t) rows = NULL;
-    return store_list(tx, SQL_DELIVERY_LIST, &rows, error, "sssii", call_string(call->request, "source"),
-                      call_string(call->request, "state"), call_string(call->request, "incident"),
+    return call_choice(call->request, "state", states, &state, error) &&
+           store_list(tx, SQL_DELIVERY_LIST, &rows, error, "sssii", call_string(call->request, "source"), state,
+                      call_string(call->request, "incident"),
                       call_integer(call->request, "after", G_MAXINT64, G_MAXINT64), call_limit(call->request) + 1) &&
            call_list(tx, call, rows, list_shape, error);
 }

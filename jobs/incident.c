@@ -118,11 +118,14 @@ static json_t *list_shape(struct store_tx *tx, const struct call *call, const js
 
 static bool list_job(struct store_tx *tx, struct call *call, GError **error)
 {
+    static const char *const statuses[] = {"triggered", "acknowledged", "resolved", NULL};
     const json_t *request = call->request;
+    const char *status;
     g_autoptr(json_t) rows = NULL;
-    return store_list(tx, SQL_INCIDENT_LIST, &rows, error, "sssssi", call_string(request, "status"),
-                      call_string(request, "source"), call_string(request, "severity"), call_string(request, "team"),
-                      call_string(request, "after"), call_limit(request) + 1) &&
+    return call_choice(request, "status", statuses, &status, error) &&
+           store_list(tx, SQL_INCIDENT_LIST, &rows, error, "sssssi", status, call_string(request, "source"),
+                      call_string(request, "severity"), call_string(request, "team"), call_string(request, "after"),
+                      call_limit(request) + 1) &&
            call_list(tx, call, rows, list_shape, error);
 }
 

@@ -195,7 +195,8 @@ static void set_details(struct applying *a, const json_t *firing)
     set_text(a->row, "service", service ? service : label, NULL);
     set_text(a->row, "team", label_rules_team(a->rules, labels), NULL);
     set_text(a->row, "severity",
-             label_rules_severity(a->rules, labels, word, json_get_bool(a->update, "severity_explicit", false)), NULL);
+             label_rules_severity(a->rules, labels, firing, word, json_get_bool(a->update, "severity_explicit", false)),
+             NULL);
 }
 
 /* True when a firing alert is news to an incident that is over: not an echo of what ended with it. */

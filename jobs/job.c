@@ -205,9 +205,8 @@ static void copy_run(json_t *job, const json_t *run)
     static const struct {
         const char *from, *to;
     } keys[] = {
-        {"id", "run"},          {"attempt", "attempt"},           {"elapsed_ms", "elapsed_ms"},
-        {"params", "params"},   {"incident", "incident"},         {"alert", "alert"},
-        {"trigger", "trigger"}, {"requested_by", "requested_by"}, {"url", "url"},
+        {"id", "run"},      {"attempt", "attempt"}, {"elapsed_ms", "elapsed_ms"},     {"incident", "incident"},
+        {"alert", "alert"}, {"trigger", "trigger"}, {"requested_by", "requested_by"}, {"url", "url"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
         json_t *value = json_object_get(run, keys[i].from);
@@ -217,12 +216,24 @@ static void copy_run(json_t *job, const json_t *run)
     json_object_set_new(job, "data", json_is_object(data) ? json_incref(data) : json_object());
 }
 
+/* Every declared name, null without a value: a step may ask for each of them. */
+static json_t *declared_params(const json_t *plan, const json_t *run)
+{
+    json_t *params = json_object(), *type;
+    const char *name;
+    json_object_foreach (json_object_get(plan, "param_types"), name, type)
+        json_object_set_new(params, name, json_null());
+    json_object_update(params, json_object_get(run, "params"));
+    return params;
+}
+
 json_t *job_from_plan(const json_t *plan, const json_t *inventory, const json_t *run, const struct job_rules *rules,
                       GError **error)
 {
     static const char *const pinned[] = {"runbook", "param_types", "limits", "modules"};
     g_autoptr(json_t) job = json_object();
     copy_run(job, run);
+    json_object_set_new(job, "params", declared_params(plan, run));
     for (size_t i = 0; i < G_N_ELEMENTS(pinned); i++) {
         json_t *value = json_object_get(plan, pinned[i]);
         json_object_set_new(job, pinned[i], value ? json_incref(value) : json_object());

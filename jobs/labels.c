@@ -150,13 +150,35 @@ static const char *first_label(const GPtrArray *names, const json_t *labels)
     return NULL;
 }
 
-const char *label_rules_severity(const struct label_rules *rules, const json_t *labels, const char *given,
-                                 bool is_explicit)
+static const char *labels_severity(const struct label_rules *rules, const json_t *labels)
+{
+    const char *found = NULL;
+    for (size_t i = 0; !found && i < rules->severity_labels->len; i++)
+        found = word_severity(rules, json_get_string(labels, rules->severity_labels->pdata[i], NULL));
+    return found;
+}
+
+static const char *worst_severity(const struct label_rules *rules, const json_t *alerts)
+{
+    const char *worst = NULL;
+    size_t i;
+    json_t *alert;
+    json_array_foreach ((json_t *)alerts, i, alert) {
+        bool fires = g_strcmp0(json_get_string(alert, "status", NULL), "resolved") != 0;
+        const char *own = fires ? labels_severity(rules, json_object_get(alert, "labels")) : NULL;
+        if (own && (!worst || strcmp(own, worst) < 0)) /* SEV1 before SEV2 */
+            worst = own;
+    }
+    return worst;
+}
+
+const char *label_rules_severity(const struct label_rules *rules, const json_t *labels, const json_t *alerts,
+                                 const char *given, bool is_explicit)
 {
     const char *own = word_severity(rules, given);
     const char *found = is_explicit ? own : NULL;
-    for (size_t i = 0; !found && i < rules->severity_labels->len; i++)
-        found = word_severity(rules, json_get_string(labels, rules->severity_labels->pdata[i], NULL));
+    found = found ? found : labels_severity(rules, labels);
+    found = found ? found : worst_severity(rules, alerts);
     return found ? found : own;
 }
 

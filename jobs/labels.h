@@ -12,10 +12,10 @@ struct label_rules;
 struct label_rules *label_rules_new(const struct config *config, GError **error);
 void label_rules_free(struct label_rules *rules);
 
-/* "SEV1".."SEV4", or NULL when nothing says it: `given` is the sender's own word, which wins when a person set it
- * (`explicit`). */
-const char *label_rules_severity(const struct label_rules *rules, const json_t *labels, const char *given,
-                                 bool is_explicit);
+/* "SEV1".."SEV4", or NULL when nothing says it: what the incident's labels say, else the worst of its alerts that fire
+ * (they differ), else `given`, the sender's own word, which comes first when a person set it (`explicit`). */
+const char *label_rules_severity(const struct label_rules *rules, const json_t *labels, const json_t *alerts,
+                                 const char *given, bool is_explicit);
 /* What a sender's word means unless the configuration says otherwise: "critical" → "SEV1"; NULL: nothing. */
 const char *label_severity_of(const char *word);
 /* The first of the configured labels that is there; NULL when none. Borrowed from `labels`. */

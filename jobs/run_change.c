@@ -139,8 +139,8 @@ bool run_change(struct store_tx *tx, const json_t *row, const struct run_change 
     enum run_state state = run_row_state(row), next;
     enum run_action action = run_state_move(state, change->event, &next);
     if (action == RUN_ACTION_REFUSE) {
-        errors_set(error, ERROR_CONFLICT, "the run '%s' is %s: '%s' is not possible", id, run_state_name(state),
-                   run_event_name(change->event));
+        errors_set(error, ERROR_CONFLICT, "the run '%s' %s %s: '%s' is not possible", id,
+                   run_state_ended(state) ? "has ended," : "is", run_state_name(state), run_event_name(change->event));
         return false;
     }
     if (!write_row(tx, id, action, run_state_name(next), change, error))

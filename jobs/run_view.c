@@ -51,7 +51,7 @@ static json_t *step_view(const json_t *row, const json_t *hosts)
     view_copy(step, row, same);
     json_object_set_new(step, "started_at", view_time(row, "started_at"));
     json_object_set_new(step, "ended_at", view_time(row, "ended_at"));
-    json_object_set_new(step, "error", view_value(row, "error_json"));
+    json_object_set_new(step, "error", view_error(json_object_get(row, "error_json")));
     json_object_set_new(step, "hosts", step_hosts(hosts, json_get_string(row, "id", NULL)));
     json_object_set_new(step, "output",
                         json_pack("{s:I, s:b}", "bytes", json_get_integer(row, "output_bytes", 0), "truncated",
@@ -130,11 +130,16 @@ static json_t *list_shape(struct store_tx *tx, const struct call *call, const js
 /* Newest first; ?state= ?runbook= ?incident= ?limit= and ?after= (the last id of the page before). */
 static bool list_job(struct store_tx *tx, struct call *call, GError **error)
 {
+    static const char *const states[] = {
+#define RUN_STATE(NAME, name, ended) name,
+#include "jobs/run_states.def"
+        NULL};
     const json_t *request = call->request;
+    const char *state;
     g_autoptr(json_t) rows = NULL;
-    return store_list(tx, SQL_RUN_LIST, &rows, error, "ssssi", call_string(request, "state"),
-                      call_string(request, "runbook"), call_string(request, "incident"), call_string(request, "after"),
-                      call_limit(request) + 1) &&
+    return call_choice(request, "state", states, &state, error) &&
+           store_list(tx, SQL_RUN_LIST, &rows, error, "ssssi", state, call_string(request, "runbook"),
+                      call_string(request, "incident"), call_string(request, "after"), call_limit(request) + 1) &&
            call_list(tx, call, rows, list_shape, error);
 }
 

@@ -65,6 +65,28 @@ static bool any_alert_matches(const json_t *incident, const json_t *wanted, char
     return matches;
 }
 
+static bool names_firing(const json_t *wanted)
+{
+    g_autofree char *text = json_scalar_text(wanted);
+    return strstr(text, "firing") != NULL;
+}
+
+/* Alerts fire or are resolved, incidents are triggered, acknowledged or resolved: the word says whose status is meant.
+ */
+static const char *status_text(const json_t *wanted, const json_t *incident, const json_t *alert)
+{
+    if (!names_firing(wanted))
+        return json_get_string(incident, "status", NULL);
+    if (alert)
+        return is_firing(alert) ? "firing" : "resolved";
+    size_t index;
+    json_array_foreach (json_object_get(incident, "alerts"), index, alert) {
+        if (is_firing(alert))
+            return "firing";
+    }
+    return "resolved";
+}
+
 static bool rule_matches(const char *rule, const json_t *wanted, const json_t *incident, const json_t *alert,
                          char **ret_got)
 {
@@ -74,6 +96,8 @@ static bool rule_matches(const char *rule, const json_t *wanted, const json_t *i
         *ret_got = g_strdup(json_get_string(alert, "name", NULL));
     else if (g_str_has_prefix(rule, "labels."))
         *ret_got = label_text(alert ? alert : incident, rule + strlen("labels."));
+    else if (strcmp(rule, "status") == 0)
+        *ret_got = g_strdup(status_text(wanted, incident, alert));
     else
         *ret_got = g_strdup(json_get_string(incident, rule, NULL));
     return wanted_matches(wanted, *ret_got);

@@ -22,3 +22,14 @@ void view_copy(json_t *object, const json_t *row, const char *const *keys)
     for (; *keys; keys++)
         json_object_set_new(object, *keys, view_value(row, *keys));
 }
+
+json_t *view_error(const json_t *error)
+{
+    static const char *const keys[] = {"code", "message", "host", "file", "line", NULL};
+    if (!json_is_object(error))
+        return json_null();
+    json_t *shape = json_object();
+    view_copy(shape, error, keys);
+    json_object_update_missing(shape, (json_t *)error);
+    return shape;
+}

@@ -11,4 +11,7 @@ json_t *view_value(const json_t *row, const char *key);
 /* Copies the given keys (NULL-terminated) of row into object, absent ones as null. */
 void view_copy(json_t *object, const json_t *row, const char *const *keys);
 
+/* The error of a step: every key of the shape, absent ones as null; null when there is none. New reference. */
+json_t *view_error(const json_t *error);
+
 #endif

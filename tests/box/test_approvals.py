@@ -70,6 +70,8 @@ def test_deny(site, asked):
     ended = site.server.wait_run(run)
     assert (ended["state"], ended["reason"]) == ("denied", "denied") and not file.exists()
     assert decide(site, approval, who=token(site, "ben@example.com"))[0] == 409, "decided is decided"
+    assert [a["state"] for a in site.server.items(f"/approvals?run={run}")] == ["denied"], "every state, unless asked for one"
+    assert site.server.cli("approvals", "list").stdout == "nothing waits for approval\n"
     assert not file.exists()
 
 

@@ -126,7 +126,7 @@ def test_each_error_is_clear_and_the_next_run_works(folder, text, code, words):
     error = run["steps"][0]["error"]
     assert status == 1 and run["state"] == "failed" and error["code"] == code, run
     assert words in error["message"].lower(), error
-    assert error["file"] == "runbooks/try.md", error
+    assert error["file"] == "runbooks/try.md" and set(error) >= {"code", "message", "host", "file", "line"}, error
     assert folder.run(folder.runbook(lua("go", 'ssh("db-1"):run{"true"}'))).returncode == 0
 
 
@@ -376,3 +376,13 @@ def test_a_recording_needs_a_place_before_anything_runs(folder):
         done = folder.run(file, "--record", str(folder.path / path))
         assert done.returncode == 2 and ("test.yaml" in done.stderr or "nowhere" in done.stderr), done.stderr
     assert not proof.exists()
+
+
+def test_a_param_without_a_value_is_nil_in_lua_and_empty_in_shell(folder):
+    file = folder.runbook(lua("a", 'check(params.word == nil, "a value")\ndata.ok = true', effect="read") +
+                          '```sh {step=b hosts="name=db-1" effect=read}\nset -u; echo "[$PARAM_WORD]"\n```\n' +
+                          lua("c", 'check(steps.b.hosts["db-1"].stdout == "[]\\n")\nlog(params.wrod)', effect="read"),
+                          'hosts: "role=db"\nparams: {word: {type: string}}')
+    status, run = folder.run_json(file)
+    assert [s["result"] for s in run["steps"]] == ["ok", "ok", "failed"] and status == 1, run
+    assert "did you mean 'word'" in run["steps"][2]["error"]["message"], run

@@ -48,6 +48,13 @@ def test_roles(site):
     assert status == 403 and problem["code"] == "forbidden"
 
 
+def test_a_mistyped_state_is_refused(site):
+    for path in ("/runs?state=", "/approvals?state=", "/incidents?status=", "/deliveries?state=", "/outbox?state="):
+        status, problem = site.server.request("GET", f"/api/v1{path}runing")
+        assert status == 400 and "must be one of" in problem["detail"] and "'runing'" in problem["detail"], problem
+    assert site.server.cli("runs", "list", "--state", "runing", check=False).returncode == 2
+
+
 def test_idempotency_key(site):
     site.publish({"runbooks/true.md": MANUAL})
     one = site.server.start_run("true", **{"Idempotency-Key": "k1"})

@@ -570,22 +570,27 @@ static void severities(void **state)
     const struct {
         const char *why, *labels, *given;
         bool is_explicit;
-        const char *severity;
+        const char *severity, *alerts;
     } rows[] = {
-        {"the first label that says it", "{'sev':'fatal','prio':'low'}", NULL, false, "SEV1"},
-        {"the second", "{'prio':'low'}", NULL, false, "SEV4"},
-        {"a word that means something else here", "{'sev':'critical'}", NULL, false, "SEV3"},
-        {"the name itself", "{'sev':'sev2'}", NULL, false, "SEV2"},
-        {"a label that is not asked", "{'severity':'fatal'}", "high", false, "SEV2"},
-        {"labels before the sender", "{'sev':'fatal'}", "low", false, "SEV1"},
-        {"a person before labels", "{'sev':'fatal'}", "P4", true, "SEV4"},
-        {"a word nobody knows", "{'sev':'purple'}", "mauve", false, NULL},
-        {"nothing", "{}", NULL, false, NULL},
+        {"the first label that says it", "{'sev':'fatal','prio':'low'}", NULL, false, "SEV1", NULL},
+        {"the second", "{'prio':'low'}", NULL, false, "SEV4", NULL},
+        {"a word that means something else here", "{'sev':'critical'}", NULL, false, "SEV3", NULL},
+        {"the name itself", "{'sev':'sev2'}", NULL, false, "SEV2", NULL},
+        {"a label that is not asked", "{'severity':'fatal'}", "high", false, "SEV2", NULL},
+        {"labels before the sender", "{'sev':'fatal'}", "low", false, "SEV1", NULL},
+        {"a person before labels", "{'sev':'fatal'}", "P4", true, "SEV4", NULL},
+        {"the worst alert that fires, when they differ", "{}", "low", false, "SEV1",
+         "[{'labels':{'prio':'low'}},{'labels':{'sev':'fatal'}},{'labels':{}}]"},
+        {"not of those that are over", "{}", "low", false, "SEV4", "[{'status':'resolved','labels':{'sev':'fatal'}}]"},
+        {"a word nobody knows", "{'sev':'purple'}", "mauve", false, NULL, NULL},
+        {"nothing", "{}", NULL, false, NULL, NULL},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *json = quotes(rows[i].labels);
         g_autoptr(json_t) labels = json_parse(json, strlen(json), "labels", NULL);
-        const char *severity = label_rules_severity(rules, labels, rows[i].given, rows[i].is_explicit);
+        g_autofree char *list = quotes(rows[i].alerts ? rows[i].alerts : "[]");
+        g_autoptr(json_t) alerts = json_parse(list, strlen(list), "alerts", NULL);
+        const char *severity = label_rules_severity(rules, labels, alerts, rows[i].given, rows[i].is_explicit);
         if (g_strcmp0(severity, rows[i].severity) != 0)
             fail_msg("%s: %s", rows[i].why, severity ? severity : "(none)");
     }

@@ -46,6 +46,11 @@ static void test_match(void **state)
         {"an alert's label is not the incident's", "{labels.instance: db-1}", -1, false},
         {"numbers compare as text", "{labels.port: 9100}", 1, true},
         {"source and severity", "{source: am, severity: [SEV1, SEV2]}", 0, true},
+        {"the incident's status", "{status: [triggered, acknowledged]}", 0, true},
+        {"an alert's status", "{status: firing}", 0, true},
+        {"an alert that is over", "{status: firing}", 2, false},
+        {"some alert fires", "{status: firing}", -1, true},
+        {"not firing", "{status: '!firing'}", 0, false},
         {"a null field", "{service: checkout}", 0, false},
         {"case counts", "{alert: diskfull}", 0, false},
     };
