@@ -123,7 +123,7 @@ def test_an_answer_that_does_not_arrive_is_no_success(tree):
         with open("/dev/full", "w") as full:
             done = subprocess.run([HIKESHI, "coverage", "--manifests", "deploy", "--runbooks", "runbooks", "--min", "0", "--format", name], cwd=tree,
                                   stdout=full, stderr=subprocess.PIPE, text=True)
-        assert done.returncode == 1 and "cannot write the output: No space left on device" in done.stderr, name
+        assert done.returncode == 1 and "cannot write the output" in done.stderr, (name, done.stderr)
 
 
 def test_formats(tree):

@@ -34,7 +34,7 @@ def gone(pid):
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError): # the second when it goes between open and read
         return True
 
 
