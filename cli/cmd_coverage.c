@@ -2,10 +2,12 @@
 #include "cli/commands.h"
 #include "cli/coverage_evidence.h"
 #include "cli/coverage_formats.h"
+#include "cli/terminal.h"
 #include "core/errors.h"
 #include "jobs/coverage/coverage.h"
 #include "jobs/coverage/gaps.h"
 #include "jobs/coverage/links.h"
+#include "jobs/coverage/skeleton.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +77,8 @@ static bool check_usage(struct work *work, GError **error)
         wrong = "--write-baseline needs --baseline FILE";
     else if (cli_given(call, "write-baseline") && cli_given(call, "changed-since"))
         wrong = "--write-baseline writes all gaps: not with --changed-since";
+    else if (cli_given(call, "write-baseline") && cli_given(call, "fix"))
+        wrong = "--fix writes the documents, --write-baseline says that they are not needed: give one of them";
     else if (cli_given(call, "token-file") && !cli_given(call, "server"))
         wrong = "--token-file is for --server";
     if (wrong)
@@ -87,20 +91,41 @@ static bool check_usage(struct work *work, GError **error)
 static bool read_all(struct work *work, GError **error)
 {
     const struct cli_call *call = work->call;
-    const char *config = cli_value(call, "config"), *since = cli_value(call, "changed-since");
+    const char *since = cli_value(call, "changed-since");
     g_auto(GStrv) manifests = paths_of(call, "manifests"), alerts = paths_of(call, "alerts"),
                   runbooks = paths_of(call, "runbooks");
     struct scan_paths paths = {manifests, alerts, runbooks};
+    g_autoptr(scan_t) scan = scan_new(&paths, work->settings, since != NULL, error);
+    coverage_free(work->coverage);
+    work->coverage = scan ? coverage_read(scan, work->settings, since, cli_given(call, "strict"), error) : NULL;
+    return work->coverage != NULL;
+}
+
+static bool read_settings(struct work *work, GError **error)
+{
+    const char *config = cli_value(work->call, "config");
     work->config = g_strdup(config ? config : "hikeshi/coverage.yaml");
     g_autofree char *folder = g_path_get_dirname(work->config);
     work->teams = g_build_filename(folder, "teams.yaml", NULL);
     work->settings = coverage_settings_read(work->config, error);
-    g_autoptr(scan_t) scan = work->settings ? scan_new(&paths, work->settings, since != NULL, error) : NULL;
-    if (scan)
-        work->coverage = coverage_read(scan, work->settings, since, cli_given(call, "strict"), error);
-    if (work->coverage && work->baseline && !cli_given(call, "write-baseline"))
+    if (work->settings && work->baseline && !cli_given(work->call, "write-baseline"))
         work->known = baseline_read(work->baseline, error);
     return !*error;
+}
+
+static void tell_created(const char *file, const char *problem)
+{
+    g_autofree char *safe = terminal_clean_line(file);
+    if (problem)
+        fprintf(stderr, "hikeshi coverage: did not create %s: %s\n", safe, problem);
+    else
+        fprintf(stderr, "hikeshi coverage: created %s\n", safe);
+}
+
+/* What --fix creates is read like everything else: the answer is about the repository as it is left. */
+static bool fix(struct work *work, GError **error)
+{
+    return skeleton_write(work->coverage, work->known, tell_created) == 0 || read_all(work, error);
 }
 
 static bool find_all(struct work *work, GError **error)
@@ -160,7 +185,9 @@ static int coverage_command(struct cli_call *call)
     GError *error = NULL;
     struct work work = {.call = call, .baseline = cli_value(call, "baseline"), .findings = finding_list_new()};
     int status = 0;
-    bool fine = check_usage(&work, &error) && read_all(&work, &error);
+    bool fine = check_usage(&work, &error) && read_settings(&work, &error) && read_all(&work, &error);
+    if (fine && cli_given(call, "fix"))
+        fine = fix(&work, &error);
     if (fine && cli_given(call, "write-baseline")) {
         fine = baseline_write(work.baseline, work.coverage, &error);
         status = unread(&work);
@@ -184,6 +211,7 @@ static const struct cli_option options[] = {
     {.name = "baseline", .value = "FILE", .help = "gaps that are known already do not count"},
     {.name = "write-baseline", .help = "write today's gaps to the baseline"},
     {.name = "changed-since", .value = "REV", .help = "only what changed since HEAD left this revision"},
+    {.name = "fix", .help = "create a skeleton document for every gap; overwrites nothing"},
     {.name = "strict", .help = "a file that could not be read is a failure"},
     {.name = "tests", .value = "FILE", .help = "what 'hikeshi test --format json' printed: failing tests are told"},
     {.name = "server", .value = "URL", .help = "ask this server when each runbook last succeeded"},

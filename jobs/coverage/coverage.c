@@ -123,6 +123,22 @@ static bool wants_digest(const void *past, const struct input *input)
     return past_touches(past, input);
 }
 
+/* The first folder of runbooks; else the one that holds the first of them. */
+static void choose_folder(struct coverage *coverage, const struct scan *scan)
+{
+    const struct place *chosen = NULL;
+    for (guint i = 0; i < scan->places->len; i++) {
+        const struct scan_place *entry = scan->places->pdata[i];
+        if (entry->kind == INPUT_DOCUMENT && (!chosen || (entry->place->folder && !chosen->folder)))
+            chosen = entry->place;
+    }
+    if (!chosen)
+        return;
+    g_autofree char *folder = chosen->folder ? g_strdup(chosen->path) : g_path_get_dirname(chosen->path);
+    coverage->new_root = g_strdup(chosen->root);
+    coverage->new_folder = g_strdup(place_relative(chosen, folder));
+}
+
 struct coverage *coverage_read(struct scan *scan, const struct coverage_settings *settings, const char *since,
                                bool strict, GError **error)
 {
@@ -133,6 +149,7 @@ struct coverage *coverage_read(struct scan *scan, const struct coverage_settings
         past_add_unknown(past, scan);
     inputs_read(scan->inputs, &settings->rules, past ? wants_digest : NULL, past);
     struct coverage *coverage = coverage_judge(scan->inputs, settings);
+    choose_folder(coverage, scan);
     if (past) {
         g_autoptr(GPtrArray) inputs = past_inputs(past, scan, settings);
         coverage->changes = changes_new(coverage, coverage_judge(inputs, settings), past, since);
@@ -146,6 +163,8 @@ void coverage_free(struct coverage *coverage)
     if (!coverage)
         return;
     changes_free(coverage->changes);
+    g_free(coverage->new_root);
+    g_free(coverage->new_folder);
     g_ptr_array_unref(coverage->subjects);
     g_ptr_array_unref(coverage->documents);
     g_ptr_array_unref(coverage->skipped);

@@ -33,7 +33,8 @@ struct coverage {
     GPtrArray *documents;            /* struct document_answer*, by file */
     GPtrArray *skipped;              /* struct input*, borrowed: those with a reason */
     struct coverage_count counts[2]; /* by enum subject_kind */
-    struct changes *changes;         /* NULL unless they were asked for; then the rest is what they touch */
+    char *new_root, *new_folder; /* where new documents belong: a repository, and a folder relative to it; or NULL */
+    struct changes *changes;     /* NULL unless they were asked for; then the rest is what they touch */
 };
 
 void subject_answer_free(struct subject_answer *answer);

@@ -1,6 +1,7 @@
 /* document: see document.h. */
 #include "jobs/coverage/document.h"
 #include "core/crypto.h"
+#include "jobs/coverage/skeleton.h"
 #include "jobs/runbook.h"
 #include <string.h>
 
@@ -32,6 +33,8 @@ static void take_links(struct document *document, struct markdown *markdown)
         if (!is_local(((struct markdown_link *)document->links->pdata[i])->url))
             g_ptr_array_remove_index(document->links, i);
     document->anchors = anchors_of(markdown);
+    for (guint i = 0; i < markdown->html->len; i++)
+        document->skeleton = document->skeleton || strstr(markdown->html->pdata[i], SKELETON_MARK);
 }
 
 struct document *document_read(const char *file, const char *text, size_t length, bool digest, char **ret_problem)

@@ -11,6 +11,7 @@ struct document {
     char *file, *id, *owner; /* owner NULL when it names none */
     char **covers;
     bool runbook;        /* has steps */
+    bool skeleton;       /* as skeleton.h writes it */
     GPtrArray *triggers; /* struct trigger*: those of incidents */
     GPtrArray *links;    /* struct markdown_link*: those inside the repository */
     GHashTable *anchors; /* anchors.h */

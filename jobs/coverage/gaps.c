@@ -1,6 +1,7 @@
 /* gaps: see gaps.h. */
 #include "jobs/coverage/gaps.h"
 #include "core/errors.h"
+#include "jobs/coverage/skeleton.h"
 #include <string.h>
 
 /* ---- baseline ---- */
@@ -61,23 +62,27 @@ bool baseline_write(const char *path, const struct coverage *coverage, GError **
 
 /* ---- findings ---- */
 
-static void add_gap(const struct say *say, const struct subject *subject, const GHashTable *known)
+static void add_gap(const struct coverage *coverage, const struct say *say, const struct subject *subject,
+                    const GHashTable *known)
 {
     bool alert = subject->kind == SUBJECT_ALERT,
          old = known && g_hash_table_contains((GHashTable *)known, subject->key);
     enum rule rule = alert ? RULE_UNCOVERED_ALERT : RULE_UNCOVERED_WORKLOAD;
     int level = old ? FINDING_NOTE : say->settings->levels[rule];
-    g_autofree char *todo =
-        g_strdup_printf("write %s.md, or list '%s' in a document's covers", subject->name, subject->key);
+    g_autofree char *file = skeleton_file(coverage, subject);
+    g_autofree char *todo = g_strdup_printf("write %s, or list '%s' in a document's covers", file, subject->key);
     say_at(say, rule, (enum finding_level)level, subject->file, subject->line, subject->key, todo,
            "%s '%s' has no runbook%s%s", alert ? "alert" : subject->type, subject->name,
            subject->runbook_url ? ", and its runbook_url leads to no document: " : "",
            subject->runbook_url ? subject->runbook_url : "");
 }
 
-static void add_dead(const struct say *say, const struct document_answer *answer)
+static void add_document(const struct say *say, const struct document_answer *answer)
 {
     const struct document *document = answer->document;
+    if (document->skeleton)
+        say_finding(say, RULE_SKELETON_DOCUMENT, document->file, 1, document->file, NULL,
+                    "nobody has written this document yet");
     /* Prose that never claimed to cover anything (an index page) is no orphan worth a word. */
     if (answer->orphan && *document->covers)
         say_finding(say, RULE_ORPHAN_DOCUMENT, document->file, 1, document->file, NULL,
@@ -94,10 +99,10 @@ void gaps_findings(const struct coverage *coverage, const GHashTable *known, boo
     for (guint i = 0; i < coverage->subjects->len; i++) {
         const struct subject_answer *answer = coverage->subjects->pdata[i];
         if (!answer->by->len)
-            add_gap(say, answer->subject, known);
+            add_gap(coverage, say, answer->subject, known);
     }
     for (guint i = 0; i < coverage->documents->len; i++)
-        add_dead(say, coverage->documents->pdata[i]);
+        add_document(say, coverage->documents->pdata[i]);
     for (guint i = 0; i < coverage->skipped->len; i++) {
         const struct input *input = coverage->skipped->pdata[i];
         int level = strict ? FINDING_ERROR : say->settings->levels[RULE_UNREADABLE_FILE];

@@ -2,6 +2,7 @@
 #include "jobs/coverage/changes.h"
 #include "jobs/coverage/owners.h"
 #include "jobs/coverage/report.h"
+#include "jobs/coverage/skeleton.h"
 #include <math.h>
 
 #define BAR_CELLS 20
@@ -19,16 +20,15 @@ static int percent(size_t covered, size_t all)
     return all ? (int)(covered * 100 / all) : 100;
 }
 
-static void append_missing(GString *out, const struct owner *owner, bool colour)
+static void append_missing(GString *out, const struct coverage *coverage, const struct owner *owner, bool colour)
 {
     for (guint i = 0; i < owner->missing->len; i++) {
         const struct subject *missing = owner->missing->pdata[i];
         g_autofree char *name = owner_plain(missing->key), *file = owner_plain(missing->file);
         g_autofree char *severity = owner_plain(missing->severity ? missing->severity : "");
-        g_autofree char *title = owner_plain(missing->name);
-        g_string_append_printf(out, "  %s✗%s %s%s%s  %s:%d  → %s.md\n", colour ? "\033[31m" : "",
-                               colour ? "\033[0m" : "", name, *severity ? " " : "", severity, file, missing->line,
-                               title);
+        g_autofree char *create = skeleton_file(coverage, missing), *place = owner_plain(create);
+        g_string_append_printf(out, "  %s✗%s %s%s%s  %s:%d  → %s\n", colour ? "\033[31m" : "", colour ? "\033[0m" : "",
+                               name, *severity ? " " : "", severity, file, missing->line, place);
     }
 }
 
@@ -92,7 +92,7 @@ char *report_text(const struct coverage *coverage, const struct finding_list *fi
         append_bar(out, owner->covered, owner->all);
         g_string_append_printf(out, " %3d%%  %s%s%s  %zu of %zu\n", percent(owner->covered, owner->all),
                                colour ? "\033[1m" : "", name, colour ? "\033[0m" : "", owner->covered, owner->all);
-        append_missing(out, owner, colour);
+        append_missing(out, coverage, owner, colour);
     }
     if (coverage->changes)
         append_changes(out, coverage->changes);

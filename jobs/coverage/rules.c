@@ -6,6 +6,7 @@ const char *const rule_names[] = {
     [RULE_UNCOVERED_WORKLOAD] = "uncovered-workload",
     [RULE_UNCOVERED_ALERT] = "uncovered-alert",
     [RULE_ORPHAN_DOCUMENT] = "orphan-document",
+    [RULE_SKELETON_DOCUMENT] = "skeleton-document",
     [RULE_DEAD_COVER] = "dead-cover",
     [RULE_DEAD_LINK] = "dead-link",
     [RULE_DEAD_RUNBOOK_URL] = "dead-runbook-url",
@@ -29,6 +30,9 @@ static const struct {
                                              "file name, or the rule's runbook_url."},
     [RULE_ORPHAN_DOCUMENT] = {FINDING_WARNING, "What this document covers does not exist in the manifests and alert "
                                                "rules that were read."},
+    [RULE_SKELETON_DOCUMENT] = {FINDING_WARNING,
+                                "This document is as `hikeshi coverage --fix` made it: it covers, and says "
+                                "nothing."},
     [RULE_DEAD_COVER] = {FINDING_WARNING, "An entry of `covers` names nothing that exists; others do."},
     [RULE_DEAD_LINK] = {FINDING_WARNING, "A link inside the repository leads to no file, or to no heading of it."},
     [RULE_DEAD_RUNBOOK_URL] = {FINDING_WARNING, "The alert is covered, but its runbook_url leads to no document: who "
