@@ -47,7 +47,7 @@ static int close_output(int status)
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
     if (errno != EPIPE) /* whoever read it has seen enough */
-        fprintf(stderr, "hikeshi: cannot write the output: %s\n", g_strerror(errno ? errno : EIO));
+        fprintf(stderr, "hikeshi: cannot write the output%s%s\n", errno ? ": " : "", errno ? g_strerror(errno) : "");
     return status ? status : errors_exit_status(ERROR_IO);
 }
 

@@ -52,6 +52,11 @@ struct place *place_new(const char *path, bool may_be_gone, GError **error)
     }
     struct place *place = g_new0(struct place, 1);
     place->path = real_path(absolute, &place->gone);
+    if (place->gone && !gone) { /* it is there without a name: /dev/fd/63 of <(helm template …) */
+        g_free(place->path);
+        place->path = g_strdup(absolute);
+        place->gone = false;
+    }
     place->folder = gone || S_ISDIR(status.st_mode);
     g_autofree char *folder = place->folder ? g_strdup(place->path) : g_path_get_dirname(place->path);
     place->root = repository_of(folder);

@@ -2,6 +2,8 @@
 #include "jobs/coverage/input.h"
 #include "core/limits.h"
 #include "core/yaml.h"
+#include <errno.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 /* Parsing is a few hundred microseconds a file: more threads than this only wait for the disk and the allocator. */
@@ -65,18 +67,41 @@ void input_parse(struct input *input, const char *text, size_t length, const str
         input->document = document_read(input->file, text, length, digests, &input->skipped);
 }
 
+/* The whole file, or why not (g_free) in *ret_reason. Never more than `most` bytes are read: a path given by hand may
+ * be a pipe, or a device without end. */
+static char *read_at_most(const char *path, size_t most, size_t *ret_length, char **ret_reason)
+{
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        *ret_reason = g_strdup_printf("cannot open '%s': %s", path, g_strerror(errno));
+        return NULL;
+    }
+    struct stat status;
+    size_t room = fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) ? (size_t)status.st_size + 1 : 65536;
+    room = MIN(room, most + 1);
+    char *text = g_malloc(room);
+    size_t length = 0, got;
+    while ((got = fread(text + length, 1, room - length, file)) > 0) {
+        length += got;
+        if (length == room && room <= most)
+            text = g_realloc(text, room = MIN(room * 2, most + 1));
+    }
+    if (ferror(file))
+        *ret_reason = g_strdup_printf("cannot read '%s': %s", path, g_strerror(errno));
+    else if (length > most)
+        *ret_reason = g_strdup_printf("larger than %zu KiB", most / 1024);
+    fclose(file);
+    if (*ret_reason)
+        g_clear_pointer(&text, g_free);
+    *ret_length = length;
+    return text;
+}
+
 void input_read(struct input *input, const struct manifest_rules *rules, bool digests)
 {
-    g_autofree char *text = NULL;
-    g_autoptr(GError) error = NULL;
-    gsize length;
-    struct stat status;
-    size_t most = input_max_bytes(input->kind);
-    if (stat(input->path, &status) == 0 && (size_t)status.st_size > most)
-        input->skipped = g_strdup_printf("larger than %zu KiB", most / 1024);
-    else if (!g_file_get_contents(input->path, &text, &length, &error))
-        input->skipped = g_strdup(error->message);
-    else
+    size_t length;
+    g_autofree char *text = read_at_most(input->path, input_max_bytes(input->kind), &length, &input->skipped);
+    if (text)
         input_parse(input, text, length, rules, digests);
 }
 

@@ -84,6 +84,17 @@ def test_a_bomb_in_settings_and_documents(tree):
     assert {d["file"]: d["covers"] for d in answer["documents"]} == {"bomb.md": []}
 
 
+def test_what_is_given_by_hand_may_be_a_pipe_or_without_end(tree):
+    done = subprocess.run(["bash", "-c", f"'{HIKESHI}' coverage --manifests <(cat deploy/good.yaml) --manifests /dev/zero --runbooks runbooks --json"], cwd=tree,
+                          capture_output=True, timeout=120)
+    answer = json.loads(done.stdout)
+    assert answer["summary"]["workloads"] == 1 and [s["reason"] for s in answer["skipped"]] == ["larger than 8192 KiB"], answer
+    (tree / "deploy/closed.yaml").mkdir()
+    (tree / "deploy/closed.yaml/x.yaml").write_text(GOOD)
+    answer, _ = measured(tree)
+    assert answer["summary"]["workloads"] == 2, "a folder may be called anything"
+
+
 # ---- a large tree, as real ones are ----
 
 def container(rng):
