@@ -95,7 +95,8 @@ static bool ask(const json_t *seen, GError **error)
     return false;
 }
 
-static bool confirm(const struct cli_call *call, const json_t *host, const json_t *seen, GError **error)
+/* known: it is on file already; a fingerprint that somebody gives must be right all the same. */
+static bool confirm(const struct cli_call *call, const json_t *host, const json_t *seen, bool known, GError **error)
 {
     const char *shown = json_get_string(seen, "fingerprint", ""), *wanted = cli_value(call, "fingerprint");
     g_autofree char *where =
@@ -105,7 +106,7 @@ static bool confirm(const struct cli_call *call, const json_t *host, const json_
         fprintf(stderr, "%s (%s) shows %s %s\n", json_get_string(host, "name", ""), where,
                 json_get_string(seen, "type", ""), shown);
     if (wanted == NULL)
-        return cli_given(call, "yes") || ask(seen, error);
+        return known || cli_given(call, "yes") || ask(seen, error);
     if (strcmp(wanted, shown) == 0)
         return true;
     errors_set(error, ERROR_HOST_KEY, "'%s' shows host key %s, not %s: nothing was written",
@@ -149,7 +150,7 @@ static int trust(const struct cli_call *call, const struct ssh_settings *setting
     if (seen == NULL || !check_verdict(call, host, seen, settings->known_hosts, error))
         return -1;
     bool known = strcmp(json_get_string(seen, "verdict", ""), "match") == 0;
-    if (!known && (!confirm(call, host, seen, error) || !write_key(host, seen, settings->known_hosts, error)))
+    if (!confirm(call, host, seen, known, error) || (!known && !write_key(host, seen, settings->known_hosts, error)))
         return -1;
     report(call, host, seen, settings->known_hosts, known);
     return 0;

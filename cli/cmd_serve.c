@@ -119,6 +119,8 @@ static bool serve_start(struct serve *serve, const struct cli_call *call, GError
     signal(SIGPIPE, SIG_IGN);
     serve->loop = loop_new();
     serve->jobs = jobs_new(serve->loop, serve->config, error);
+    if (!serve->jobs && errors_of(*error) == ERROR_CONFIG)
+        g_prefix_error(error, "%s: ", config_file(serve->config));
     serve->web = serve->jobs != NULL ? web_new(serve->jobs, error) : NULL;
     if (serve->web == NULL)
         return false;

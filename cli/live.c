@@ -250,8 +250,10 @@ static void on_note(struct live *live, const json_t *event)
 
 static char *duration_text(const json_t *event)
 {
+    static const char *const not_begun[] = {"skipped", "not_reached", NULL};
     const json_t *ms = json_object_get(event, "duration_ms");
-    if (!json_is_integer(ms))
+    const char *result = live_text(event, "result");
+    if (!json_is_integer(ms) || (json_integer_value(ms) == 0 && result && g_strv_contains(not_begun, result)))
         return g_strdup("");
     g_autofree char *duration = clock_duration_format(json_integer_value(ms));
     return g_strconcat(" in ", duration, NULL);

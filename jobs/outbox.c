@@ -52,7 +52,9 @@ static struct channel *configure_one(const char *name, const struct yaml_node *n
     const struct yaml_node *kind_node = yaml_get(node, "kind");
     const struct notify_kind *kind = kind_node && kind_node->kind == YAML_STRING ? kind_by_name(kind_node->text) : NULL;
     if (!kind) {
-        errors_set(error, ERROR_CONFIG, "line %d: channel '%s' needs a kind: pagerduty or webhook", node->line, name);
+        const char *word = kind_node && kind_node->kind == YAML_STRING ? kind_node->text : NULL;
+        errors_set(error, ERROR_CONFIG, "line %d: channel '%s' %s%s%s; the kinds are pagerduty, webhook", node->line,
+                   name, word ? "is of an unknown kind '" : "has no kind", word ? word : "", word ? "'" : "");
         return NULL;
     }
     g_autofree char *owner = g_strdup_printf("channel '%s'", name);

@@ -40,7 +40,8 @@ static const char *resolve(const json_t *inventory, const char *word)
 static const char *unknown(lua_State *L, const struct facts *facts, const char *word)
 {
     if (lists(facts->refused_hosts, word)) {
-        raise_error(L, ERROR_NOT_ALLOWED, word, NULL, "this runbook may not touch host '%s'", word);
+        raise_error(L, ERROR_NOT_ALLOWED, word, NULL,
+                    "this runbook may not touch host '%s': its 'hosts' or the server's 'trust' leaves it out", word);
         return NULL;
     }
     const char *names[MAX_CANDIDATES + 1];

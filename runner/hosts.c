@@ -64,7 +64,8 @@ static const json_t *hosts_of_run(const struct hosts *hosts, const char *text, G
         return NULL;
     }
     if (!host || host_jump_only(host)) {
-        errors_set(error, ERROR_NOT_ALLOWED, "host '%s' is in the inventory, but not among the hosts of this runbook",
+        errors_set(error, ERROR_NOT_ALLOWED,
+                   "host '%s' is in the inventory, but this runbook's 'hosts' or the server's 'trust' leaves it out",
                    text);
         return NULL;
     }

@@ -48,6 +48,8 @@ def test_the_right_fingerprint_is_enough(trust):
     assert trust.openssh_agrees()
     again = trust()
     assert again.returncode == 0 and "already" in again.stdout
+    wrong = trust("--fingerprint", "SHA256:" + "A" * 43)
+    assert wrong.returncode == 1 and "already" not in wrong.stdout and trust.sshd.fingerprint in wrong.stderr, "known, but not what was said"
     assert trust.known_hosts.read_text().count("\n") == 1
     assert trust.known_hosts.stat().st_mode & 0o777 == 0o600
 
