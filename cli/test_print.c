@@ -5,6 +5,7 @@
 #include "core/finding.h"
 #include "core/finding_format.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool passed(const json_t *one)
@@ -26,7 +27,7 @@ void test_sums_add(struct test_sums *sums, const json_t *result)
 
 /* ---- text ---- */
 
-static void print_problem(const char *text)
+static void print_problem(FILE *out, const char *text)
 {
     g_autofree char *safe = terminal_clean(text, strlen(text), TERMINAL_PLAIN);
     g_auto(GStrv) lines = g_strsplit(g_strchomp(safe), "\n", -1);
@@ -36,66 +37,76 @@ static void print_problem(const char *text)
                                     : g_str_has_prefix(mark, "- ") ? STYLE_RED
                                     : g_str_has_prefix(mark, "+ ") ? STYLE_GREEN
                                                                    : STYLE_RESET;
-        printf("      %s%s%s\n", terminal_style(stdout, style), line, terminal_style(stdout, STYLE_RESET));
+        fprintf(out, "      %s%s%s\n", terminal_style(out, style), line, terminal_style(out, STYLE_RESET));
     }
 }
 
-static void print_problems(const json_t *problems)
+static void print_problems(FILE *out, const json_t *problems)
 {
     size_t i;
     json_t *text;
     json_array_foreach (problems, i, text)
-        print_problem(json_string_value(text));
+        print_problem(out, json_string_value(text));
 }
 
-static void print_line(bool fine, const char *what)
+static void print_line(FILE *out, bool fine, const char *what)
 {
     g_autofree char *safe = terminal_clean_line(what);
-    printf("  %s%s%s %s\n", terminal_style(stdout, fine ? STYLE_GREEN : STYLE_RED), fine ? "ok  " : "FAIL",
-           terminal_style(stdout, STYLE_RESET), safe);
+    fprintf(out, "  %s%s%s %s\n", terminal_style(out, fine ? STYLE_GREEN : STYLE_RED), fine ? "ok  " : "FAIL",
+            terminal_style(out, STYLE_RESET), safe);
 }
 
-static void text_file(const json_t *result)
+static void write_file(FILE *out, const json_t *result)
 {
     g_autofree char *file = terminal_clean_line(json_get_string(result, "file", ""));
     const json_t *problems = json_object_get(result, "problems");
     size_t i;
     json_t *one;
-    printf("%s%s%s\n", terminal_style(stdout, STYLE_BOLD), file, terminal_style(stdout, STYLE_RESET));
+    fprintf(out, "%s%s%s\n", terminal_style(out, STYLE_BOLD), file, terminal_style(out, STYLE_RESET));
     if (json_array_size(problems) > 0)
-        print_line(false, "no case could run");
-    print_problems(problems);
+        print_line(out, false, "no case could run");
+    print_problems(out, problems);
     json_array_foreach (json_object_get(result, "cases"), i, one) {
-        print_line(passed(one), json_get_string(one, "name", ""));
-        print_problems(json_object_get(one, "problems"));
+        print_line(out, passed(one), json_get_string(one, "name", ""));
+        print_problems(out, json_object_get(one, "problems"));
     }
-    fflush(stdout);
 }
 
-static void print_coverage(const struct test_sums *sums)
+static void print_coverage(FILE *out, const struct test_sums *sums)
 {
     const struct test_coverage_sums *coverage = &sums->coverage;
     for (size_t i = 0; i < finding_count(sums->unreached); i++) {
         const struct finding *finding = finding_at(sums->unreached, i);
         g_autofree char *file = terminal_clean_line(finding->file), *text = terminal_clean_line(finding->message);
-        printf("%s:%d: %s\n", file, finding->line, text);
+        fprintf(out, "%s:%d: %s\n", file, finding->line, text);
     }
-    printf("cases run %zu of %zu steps and %zu of %zu branches\n", coverage->steps_run, coverage->steps,
-           coverage->branches_taken, coverage->branches);
+    fprintf(out, "cases run %zu of %zu steps and %zu of %zu branches\n", coverage->steps_run, coverage->steps,
+            coverage->branches_taken, coverage->branches);
+}
+
+static void write_sums(FILE *out, const struct test_sums *sums)
+{
+    if (sums->coverage.steps > 0)
+        print_coverage(out, sums);
+    fprintf(out, "%zu case%s in %zu file%s: ", sums->cases, sums->cases == 1 ? "" : "s", sums->files,
+            sums->files == 1 ? "" : "s");
+    if (sums->failed > 0)
+        fprintf(out, "%s%zu failed%s\n", terminal_style(out, STYLE_RED), sums->failed,
+                terminal_style(out, STYLE_RESET));
+    else
+        fprintf(out, "%sall passed%s\n", terminal_style(out, STYLE_GREEN), terminal_style(out, STYLE_RESET));
+}
+
+static void text_file(const json_t *result)
+{
+    write_file(stdout, result);
+    fflush(stdout);
 }
 
 static void text_end(const json_t *results, const struct test_sums *sums)
 {
     (void)results;
-    if (sums->coverage.steps > 0)
-        print_coverage(sums);
-    printf("%zu case%s in %zu file%s: ", sums->cases, sums->cases == 1 ? "" : "s", sums->files,
-           sums->files == 1 ? "" : "s");
-    if (sums->failed > 0)
-        printf("%s%zu failed%s\n", terminal_style(stdout, STYLE_RED), sums->failed,
-               terminal_style(stdout, STYLE_RESET));
-    else
-        printf("%sall passed%s\n", terminal_style(stdout, STYLE_GREEN), terminal_style(stdout, STYLE_RESET));
+    write_sums(stdout, sums);
 }
 
 /* ---- JSON ---- */
@@ -138,13 +149,29 @@ static struct finding_list *failures_of(const json_t *results)
     return list;
 }
 
-/* The log keeps the text; the commands make annotations of it. */
+/* The text that people read, where nothing that a host said can pass for a workflow command; g_free. */
+static char *github_log(const json_t *results, const struct test_sums *sums)
+{
+    char *text = NULL;
+    size_t length = 0, i;
+    json_t *result;
+    FILE *out = open_memstream(&text, &length);
+    json_array_foreach (results, i, result)
+        write_file(out, result);
+    write_sums(out, sums);
+    fclose(out);
+    char *log = finding_format_github_log(text);
+    free(text);
+    return log;
+}
+
 static void github_end(const json_t *results, const struct test_sums *sums)
 {
     g_autoptr(finding_list) list = failures_of(results);
+    g_autofree char *log = github_log(results, sums);
     size_t left_out;
     g_autofree char *text = finding_format_github(list, &left_out);
-    text_end(results, sums);
+    fputs(log, stdout);
     fputs(text, stdout);
     if (left_out > 0)
         printf("%zu more failures stand above\n", left_out);
@@ -214,7 +241,7 @@ static void junit_end(const json_t *results, const struct test_sums *sums)
 static const struct test_format formats[] = {
     {"text", text_file, text_end},
     {"json", NULL, json_end},
-    {"github", text_file, github_end},
+    {"github", NULL, github_end},
     {"junit", NULL, junit_end},
 };
 

@@ -1,12 +1,10 @@
 /* lint: walks folders, parses what is there, and compares names across files. */
-#include "jobs/lint.h"
 #include "core/errors.h"
-#include "core/hostfilter.h"
 #include "core/limits.h"
+#include "jobs/casefile.h"
 #include "jobs/inventory.h"
-#include "jobs/lua_scan.h"
+#include "jobs/lint_private.h"
 #include "jobs/policy.h"
-#include "jobs/runbook.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,28 +13,6 @@
 #define TEAMS       "hikeshi/teams.yaml"
 #define MODULES     "hikeshi/lib"
 #define MAX_FOLDERS 64 /* deep */
-
-/* One repository: what its files may refer to. NULL inventory or policies: the file is absent (or broken, and said so).
- */
-struct repository {
-    char *root;
-    json_t *inventory, *policies;
-    GHashTable *modules; /* "net.dns" */
-    GHashTable *ids;     /* id or alias → path */
-    bool has_policies;   /* the teams file was read, or is absent: its names can be compared */
-};
-
-struct lint {
-    struct lint_result *result;
-    lint_lua_fn check_lua;
-    GHashTable *repositories; /* root → struct repository* */
-    GHashTable *seen;         /* files: one given twice is linted once */
-    /* the file at hand */
-    struct repository *repository;
-    const char *display; /* its path as the caller will read it */
-    const struct runbook *runbook;
-    guint step; /* index */
-};
 
 static void repository_free(struct repository *repository)
 {
@@ -48,209 +24,25 @@ static void repository_free(struct repository *repository)
     g_free(repository);
 }
 
-static void say(struct lint *lint, const char *rule, enum finding_level level, int line, const char *suggestion,
-                const char *format, ...) G_GNUC_PRINTF(6, 7);
-static void say(struct lint *lint, const char *rule, enum finding_level level, int line, const char *suggestion,
-                const char *format, ...)
+void lint_say(struct lint *lint, const char *rule, enum finding_level level, int line, int column,
+              const char *suggestion, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     g_autofree char *message = g_strdup_vprintf(format, args);
     va_end(args);
-    finding_add(lint->result->findings, rule, level, lint->display, line, 1, suggestion, "%s", message);
+    finding_add(lint->result->findings, rule, level, lint->display, line, column, suggestion, "%s", message);
 }
 
-/* Borrowed from `names`, or NULL. */
-static const char *nearest_of(const char *word, GPtrArray *names)
+const char *lint_nearest(const char *word, GPtrArray *names)
 {
     g_ptr_array_add(names, NULL);
     return finding_nearest(word, (const char *const *)names->pdata);
 }
 
-static GPtrArray *keys_of(const json_t *object)
-{
-    GPtrArray *names = g_ptr_array_new();
-    const char *key;
-    json_t *value;
-    json_object_foreach ((json_t *)object, key, value)
-        g_ptr_array_add(names, (char *)key);
-    return names;
-}
-
-/* ---- Lua ------------------------------------------------------------------------------------------------------- */
-
-/* The message without the "file:line: " that a finding has in columns of its own. */
-static const char *bare_message(const char *message, const char *file)
-{
-    size_t length = strlen(file);
-    if (strncmp(message, file, length) != 0 || message[length] != ':')
-        return message;
-    const char *rest = message + length + 1;
-    rest += strspn(rest, "0123456789");
-    return g_str_has_prefix(rest, ": ") ? rest + 2 : message;
-}
-
-static void check_lua(struct lint *lint, const char *text, int line, bool expression)
-{
-    int at = line;
-    g_autofree char *message = lint->check_lua(text, lint->display, line, expression, &at);
-    if (message)
-        say(lint, "lua-syntax", FINDING_ERROR, at, NULL, "%s", bare_message(message, lint->display));
-}
-
-static void mention_param(struct lint *lint, const char *name, int line)
-{
-    if (runbook_param(lint->runbook, name))
-        return;
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
-    for (guint i = 0; i < lint->runbook->params->len; i++)
-        g_ptr_array_add(names, ((struct param *)lint->runbook->params->pdata[i])->name);
-    const char *suggestion = nearest_of(name, names);
-    say(lint, "unknown-name", FINDING_ERROR, line, suggestion, "there is no param '%s'", name);
-}
-
-static void mention_step(struct lint *lint, const char *name, int line)
-{
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
-    for (guint i = 0; i < lint->runbook->steps->len; i++) {
-        const struct step *step = lint->runbook->steps->pdata[i];
-        g_ptr_array_add(names, step->id);
-        if (strcmp(step->id, name) != 0)
-            continue;
-        if (i >= lint->step)
-            say(lint, "step-order", FINDING_WARNING, line, NULL, "the step '%s' has not run yet here", name);
-        return;
-    }
-    const char *suggestion = nearest_of(name, names);
-    say(lint, "unknown-name", FINDING_ERROR, line, suggestion, "there is no step '%s'", name);
-}
-
-static void mention_host(struct lint *lint, const char *name, int line)
-{
-    if (!lint->repository->inventory || inventory_find(lint->repository->inventory, name))
-        return;
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
-    size_t index;
-    json_t *host;
-    json_array_foreach (lint->repository->inventory, index, host)
-        g_ptr_array_add(names, (char *)json_get_string(host, "name", ""));
-    const char *suggestion = nearest_of(name, names);
-    say(lint, "unknown-name", FINDING_ERROR, line, suggestion, "the inventory has no host '%s'", name);
-}
-
-static void mention_filter(struct lint *lint, const char *text, int line)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(hostfilter) filter = hostfilter_parse(text, &error);
-    if (!filter)
-        say(lint, "host-filter", FINDING_ERROR, line, NULL, "%s", error->message);
-}
-
-static void mention_secret(struct lint *lint, const char *name, int line)
-{
-    if (!g_strv_contains((const char *const *)lint->runbook->secrets, name))
-        say(lint, "unknown-name", FINDING_ERROR, line, "list it under 'secrets' in the front matter",
-            "the secret '%s' is not listed", name);
-}
-
-static void mention_module(struct lint *lint, const char *name, int line)
-{
-    if (!g_hash_table_contains(lint->repository->modules, name))
-        say(lint, "unknown-name", FINDING_ERROR, line, NULL, "there is no module '%s' in " MODULES, name);
-}
-
-static void mention_concat(struct lint *lint, const char *name G_GNUC_UNUSED, int line)
-{
-    say(lint, "filter-concat", FINDING_ERROR, line, "give a table: hosts{role=\"web\", env=params.env}",
-        "a host filter must not be put together with '..'");
-}
-
-static void on_mention(void *arg, enum lua_mention mention, const char *name, int line)
-{
-    static void (*const functions[])(struct lint * lint, const char *name, int line) = {
-        [LUA_PARAM] = mention_param,          [LUA_STEP] = mention_step,     [LUA_HOST] = mention_host,
-        [LUA_FILTER] = mention_filter,        [LUA_SECRET] = mention_secret, [LUA_MODULE] = mention_module,
-        [LUA_FILTER_CONCAT] = mention_concat,
-    };
-    functions[mention](arg, name, line);
-}
-
-/* ---- one runbook ----------------------------------------------------------------------------------------------- */
-
-static void check_filter(struct lint *lint, const char *filter, int line)
-{
-    /* With params, what it matches is known only when the run starts. */
-    if (!filter || strchr(filter, '$') || !lint->repository->inventory)
-        return;
-    g_autoptr(json_t) hosts = inventory_filter(lint->repository->inventory, filter, NULL, NULL);
-    if (hosts && json_array_size(hosts) == 0)
-        say(lint, "no-hosts", FINDING_WARNING, line, NULL, "no host of the inventory matches '%s'", filter);
-}
-
-static void check_policy(struct lint *lint, const struct step *step)
-{
-    const json_t *policies = json_object_get(lint->repository->policies, "policies");
-    if (!step->approve || !lint->repository->has_policies || json_object_get(policies, step->approve))
-        return;
-    g_autoptr(GPtrArray) names = keys_of(policies);
-    const char *suggestion = nearest_of(step->approve, names);
-    say(lint, "unknown-name", FINDING_ERROR, step->line - 1, suggestion ? suggestion : "policies stand in " TEAMS,
-        "there is no policy '%s'", step->approve);
-}
-
-static void check_step(struct lint *lint, const struct step *step)
-{
-    lint->result->steps++;
-    check_filter(lint, step->hosts, step->line - 1);
-    check_policy(lint, step);
-    if (step->language == STEP_LUA) {
-        check_lua(lint, step->text, step->line, false);
-        lua_scan(step->text, step->line, on_mention, lint);
-    }
-    if (step->when) {
-        check_lua(lint, step->when, step->line - 1, true);
-        lua_scan(step->when, step->line - 1, on_mention, lint);
-    }
-}
-
-static void check_schedules(struct lint *lint)
-{
-    for (guint i = 0; i < lint->runbook->triggers->len && lint->repository->inventory; i++) {
-        const struct trigger *trigger = lint->runbook->triggers->pdata[i];
-        g_autoptr(GError) error = NULL;
-        if (trigger->kind != TRIGGER_SCHEDULE)
-            continue;
-        g_autoptr(json_t) params =
-            runbook_bind_params(lint->runbook, trigger->params, NULL, lint->repository->inventory, NULL, &error);
-        if (!params)
-            say(lint, "params", FINDING_ERROR, trigger->line, NULL, "this schedule cannot start: %s", error->message);
-    }
-}
-
-static void claim_id(struct lint *lint, const char *id)
-{
-    const char *other = g_hash_table_lookup(lint->repository->ids, id);
-    if (other)
-        say(lint, "duplicate", FINDING_ERROR, 1, NULL, "the id '%s' belongs to %s already", id, other);
-    else
-        g_hash_table_insert(lint->repository->ids, g_strdup(id), g_strdup(lint->display));
-}
-
-static void check_runbook(struct lint *lint, const struct runbook *runbook)
-{
-    lint->runbook = runbook;
-    claim_id(lint, runbook->id);
-    for (char **alias = runbook->aliases; *alias; alias++)
-        claim_id(lint, *alias);
-    check_filter(lint, runbook->hosts, 1);
-    check_schedules(lint);
-    for (lint->step = 0; lint->step < runbook->steps->len; lint->step++)
-        check_step(lint, runbook->steps->pdata[lint->step]);
-}
-
 /* ---- files ----------------------------------------------------------------------------------------------------- */
 
-static char *read_file(const char *path, size_t *ret_length, GError **error)
+char *lint_read_file(const char *path, size_t *ret_length, GError **error)
 {
     char *text = NULL;
     g_autoptr(GError) problem = NULL;
@@ -271,7 +63,7 @@ static char *display_path(const char *path)
 }
 
 /* Appends findings with the path as the caller knows it. */
-static void take_findings(struct lint *lint, const struct finding_list *from)
+void lint_take(struct lint *lint, const struct finding_list *from)
 {
     for (size_t i = 0; i < finding_count(from); i++) {
         const struct finding *finding = finding_at(from, i);
@@ -280,7 +72,7 @@ static void take_findings(struct lint *lint, const struct finding_list *from)
     }
 }
 
-static const char *relative_path(const struct repository *repository, const char *path)
+const char *lint_relative_path(const struct repository *repository, const char *path)
 {
     size_t length = strlen(repository->root);
     return strncmp(path, repository->root, length) == 0 && path[length] == '/' ? path + length + 1 : path;
@@ -289,32 +81,39 @@ static const char *relative_path(const struct repository *repository, const char
 static bool lint_markdown(struct lint *lint, const char *path, GError **error)
 {
     size_t length;
-    g_autofree char *text = read_file(path, &length, error);
+    bool good;
+    g_autofree char *text = lint_read_file(path, &length, error);
     if (!text)
         return false;
     g_autoptr(finding_list) findings = finding_list_new();
-    g_autoptr(runbook_t) runbook = runbook_parse(relative_path(lint->repository, path), text, length, findings);
-    take_findings(lint, findings);
-    if (runbook && runbook->document) {
+    g_autoptr(runbook_t) runbook =
+        runbook_read(lint_relative_path(lint->repository, path), text, length, findings, &good);
+    lint_take(lint, findings);
+    if (runbook->document && good) {
         lint->result->documents++;
-    } else {
-        lint->result->runbooks++;
-        if (runbook)
-            check_runbook(lint, runbook);
+        return true;
     }
+    lint->result->runbooks++;
+    if (good)
+        lint_check_runbook(lint, runbook);
+    else
+        lint_check_broken(lint, runbook);
     return true;
 }
 
 static bool lint_module(struct lint *lint, const char *path, GError **error)
 {
     size_t length;
-    g_autofree char *text = read_file(path, &length, error);
+    g_autofree char *text = lint_read_file(path, &length, error);
     if (!text)
         return false;
-    if (length > LIMIT_MODULE_BYTES)
-        say(lint, "too-large", FINDING_ERROR, 1, NULL, "the module is larger than %d bytes", LIMIT_MODULE_BYTES);
-    else
-        check_lua(lint, text, 1, false);
+    if (length > LIMIT_MODULE_BYTES) {
+        lint_say(lint, "too-large", FINDING_ERROR, 1, 1, NULL, "the module is larger than %d bytes",
+                 LIMIT_MODULE_BYTES);
+        return true;
+    }
+    lint_check_syntax(lint, text, 1, false);
+    lint_check_globals(lint, text, 1);
     return true;
 }
 
@@ -392,7 +191,7 @@ static json_t *read_settings(struct lint *lint, const char *root, const char *na
     json_t *parsed = parse(name, text, length, findings);
     g_autofree char *display = display_path(path);
     lint->display = display;
-    take_findings(lint, findings);
+    lint_take(lint, findings);
     return parsed;
 }
 
@@ -426,7 +225,7 @@ static bool enter_repository(struct lint *lint, const char *path, GError **error
     return !g_file_test(modules, G_FILE_TEST_IS_DIR) || walk(lint, modules, ".lua", 0, note_module, error);
 }
 
-static bool lint_file(struct lint *lint, const char *path, GError **error)
+static bool enter_file(struct lint *lint, const char *path, file_fn fn, GError **error)
 {
     if (!g_hash_table_add(lint->seen, g_strdup(path)))
         return true;
@@ -434,7 +233,17 @@ static bool lint_file(struct lint *lint, const char *path, GError **error)
         return false;
     g_autofree char *display = display_path(path);
     lint->display = display;
-    return lint_markdown(lint, path, error);
+    return fn(lint, path, error);
+}
+
+static bool lint_file(struct lint *lint, const char *path, GError **error)
+{
+    return enter_file(lint, path, lint_markdown, error);
+}
+
+static bool lint_cases(struct lint *lint, const char *path, GError **error)
+{
+    return enter_file(lint, path, lint_test_file, error);
 }
 
 static bool lint_path(struct lint *lint, const char *given, GError **error)
@@ -445,20 +254,22 @@ static bool lint_path(struct lint *lint, const char *given, GError **error)
         return false;
     }
     if (!g_file_test(path, G_FILE_TEST_IS_DIR))
-        return lint_file(lint, path, error);
+        return g_str_has_suffix(path, CASEFILE_SUFFIX) ? lint_cases(lint, path, error) : lint_file(lint, path, error);
     if (!enter_repository(lint, path, error))
         return false;
     g_autofree char *runbooks = g_build_filename(path, "runbooks", NULL);
     bool whole = is_root(path) && g_file_test(runbooks, G_FILE_TEST_IS_DIR);
-    return walk(lint, whole ? runbooks : path, ".md", 0, lint_file, error);
+    /* Tests after all runbooks: they name them by id. */
+    return walk(lint, whole ? runbooks : path, ".md", 0, lint_file, error) &&
+           walk(lint, path, CASEFILE_SUFFIX, 0, lint_cases, error);
 }
 
-bool lint_paths(const char *const *paths, lint_lua_fn check, struct lint_result *ret, GError **error)
+bool lint_paths(const char *const *paths, const struct lint_options *options, struct lint_result *ret, GError **error)
 {
     *ret = (struct lint_result){.findings = finding_list_new()};
     struct lint lint = {
+        .options = options,
         .result = ret,
-        .check_lua = check,
         .repositories = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)repository_free),
         .seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
     };

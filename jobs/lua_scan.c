@@ -9,6 +9,14 @@ static bool is_part(const GArray *tokens, guint index)
     return index > 0 && (lua_token_is(before, ".") || lua_token_is(before, ":"));
 }
 
+/* {host = …} */
+static bool is_key(const GArray *tokens, guint index)
+{
+    const struct lua_token *before = lua_lex_at(tokens, index - 1);
+    return index > 0 && lua_token_is(lua_lex_at(tokens, index + 1), "=") &&
+           (lua_token_is(before, "{") || lua_token_is(before, ","));
+}
+
 /* `local NAME`, `for NAME`: too clever to follow; such a name is not looked at. */
 static bool is_local(const GArray *tokens, const char *name)
 {
@@ -63,34 +71,77 @@ static bool concatenates(const GArray *tokens, guint index)
     return false;
 }
 
-static const struct {
+/* Behind NAME.key or NAME["key"] at `index`. */
+static guint behind_member(const GArray *tokens, guint index)
+{
+    return index + (lua_token_is(lua_lex_at(tokens, index + 1), "[") ? 4 : 3);
+}
+
+/* `data.a =`, `data.a, data.b = …`. */
+static bool is_set(const GArray *tokens, guint index)
+{
+    guint at = behind_member(tokens, index);
+    while (lua_token_is(lua_lex_at(tokens, at), ",") && lua_lex_at(tokens, at + 1)->kind == LUA_TOKEN_NAME) {
+        at += 2;
+        while (lua_token_is(lua_lex_at(tokens, at), ".") || lua_token_is(lua_lex_at(tokens, at), "["))
+            at = behind_member(tokens, at - 1);
+    }
+    return lua_token_is(lua_lex_at(tokens, at), "=");
+}
+
+static enum lua_mention computed_filter(const GArray *tokens, guint index)
+{
+    return concatenates(tokens, index) ? LUA_FILTER_CONCAT : LUA_NOTHING;
+}
+
+static enum lua_mention computed_param(const GArray *tokens G_GNUC_UNUSED, guint index G_GNUC_UNUSED)
+{
+    return LUA_PARAM_COMPUTED;
+}
+
+static enum lua_mention computed_data(const GArray *tokens G_GNUC_UNUSED, guint index G_GNUC_UNUSED)
+{
+    return LUA_DATA_COMPUTED;
+}
+
+/* A global of the API, what a literal name behind it is, and what else it may be. */
+static const struct shape {
     const char *name;
     enum lua_mention mention;
     char *(*find)(const GArray *tokens, guint index);
+    enum lua_mention (*otherwise)(const GArray *tokens, guint index); /* or NULL */
 } shapes[] = {
-    {"params", LUA_PARAM, member},     {"steps", LUA_STEP, member},     {"ssh", LUA_HOST, argument},
-    {"host", LUA_HOST, argument},      {"hosts", LUA_FILTER, argument}, {"secret", LUA_SECRET, argument},
-    {"require", LUA_MODULE, argument},
+    {"params", LUA_PARAM, member, computed_param},
+    {"steps", LUA_STEP, member, NULL},
+    {"ssh", LUA_HOST, argument, NULL},
+    {"host", LUA_HOST, argument, NULL},
+    {"hosts", LUA_FILTER, argument, computed_filter},
+    {"secret", LUA_SECRET, argument, NULL},
+    {"require", LUA_MODULE, argument, NULL},
+    {"data", LUA_DATA, member, computed_data},
 };
 
-static void look(const GArray *tokens, guint index, lua_scan_fn fn, void *arg)
+static void look(const GArray *tokens, guint index, const struct shape *shape, lua_scan_fn fn, void *arg)
 {
     const struct lua_token *token = lua_lex_at(tokens, index);
-    for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
-        if (!lua_token_is(token, shapes[i].name) || is_part(tokens, index) || is_local(tokens, shapes[i].name))
-            continue;
-        g_autofree char *name = shapes[i].find(tokens, index);
-        if (name)
-            fn(arg, shapes[i].mention, name, token->line);
-        else if (shapes[i].mention == LUA_FILTER && concatenates(tokens, index))
-            fn(arg, LUA_FILTER_CONCAT, "", token->line);
-    }
+    g_autofree char *name = shape->find(tokens, index);
+    enum lua_mention mention = shape->mention;
+    if (!name)
+        mention = shape->otherwise ? shape->otherwise(tokens, index) : LUA_NOTHING;
+    else if (mention == LUA_DATA && is_set(tokens, index))
+        mention = LUA_DATA_SET;
+    if (mention != LUA_NOTHING)
+        fn(arg, mention, name ? name : "", token->line, token->column);
 }
 
 void lua_scan(const char *text, int line, lua_scan_fn fn, void *arg)
 {
     g_autoptr(GArray) tokens = lua_lex(text, line);
-    for (guint i = 0; i < tokens->len; i++)
-        if (lua_lex_at(tokens, i)->kind == LUA_TOKEN_NAME)
-            look(tokens, i, fn, arg);
+    for (guint i = 0; i < tokens->len; i++) {
+        const struct lua_token *token = lua_lex_at(tokens, i);
+        for (size_t k = 0; k < G_N_ELEMENTS(shapes) && token->kind == LUA_TOKEN_NAME; k++)
+            if (lua_token_is(token, shapes[k].name) && !is_part(tokens, i) && !is_key(tokens, i) &&
+                !is_local(tokens, shapes[k].name))
+                look(tokens, i, &shapes[k], fn, arg);
+    }
 }

@@ -7,17 +7,22 @@
 #include <stdbool.h>
 
 enum lua_mention {
-    LUA_PARAM,         /* params.NAME, params["NAME"] */
-    LUA_STEP,          /* steps.NAME, steps["NAME"] */
-    LUA_HOST,          /* ssh("NAME"), host("NAME") */
-    LUA_FILTER,        /* hosts("FILTER") */
-    LUA_FILTER_CONCAT, /* hosts("..." .. x): text spliced into a filter; name is "" */
-    LUA_SECRET,        /* secret("NAME") */
-    LUA_MODULE,        /* require("NAME") */
+    LUA_NOTHING,
+    LUA_PARAM,          /* params.NAME, params["NAME"] */
+    LUA_PARAM_COMPUTED, /* params[x], pairs(params): any param; name is "" */
+    LUA_STEP,           /* steps.NAME, steps["NAME"] */
+    LUA_HOST,           /* ssh("NAME"), host("NAME") */
+    LUA_FILTER,         /* hosts("FILTER") */
+    LUA_FILTER_CONCAT,  /* hosts("..." .. x): text spliced into a filter; name is "" */
+    LUA_SECRET,         /* secret("NAME") */
+    LUA_MODULE,         /* require("NAME") */
+    LUA_DATA,           /* data.NAME, read */
+    LUA_DATA_SET,       /* data.NAME = … */
+    LUA_DATA_COMPUTED,  /* data[x], f(data), data = {…}: any name may be set; name is "" */
 };
 
 /* line: of the first line of text. Mentions of a global that the text declares as a local are left out. */
-typedef void (*lua_scan_fn)(void *arg, enum lua_mention mention, const char *name, int line);
+typedef void (*lua_scan_fn)(void *arg, enum lua_mention mention, const char *name, int line, int column);
 void lua_scan(const char *text, int line, lua_scan_fn fn, void *arg);
 
 #endif

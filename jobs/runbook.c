@@ -211,7 +211,7 @@ static struct runbook *read_document(const struct file *file)
     return runbook;
 }
 
-static struct runbook *read_file(struct file *file, struct finding_list *findings)
+static struct runbook *read_file(struct file *file, struct finding_list *findings, bool *ret_good)
 {
     file->front = front_matter_find(file->text, file->length);
     file->markdown =
@@ -227,29 +227,49 @@ static struct runbook *read_file(struct file *file, struct finding_list *finding
     struct runbook *runbook =
         steps || file->front.says_hikeshi ? read_runbook(file, fences, of_file) : read_document(file);
     runbook->lines = count_lines(file->text, file->length);
-    if (finding_count_level(of_file, FINDING_ERROR))
-        g_clear_pointer(&runbook, runbook_free);
+    *ret_good = finding_count_level(of_file, FINDING_ERROR) == 0;
     finding_sort(of_file);
     finding_append(findings, of_file);
+    return runbook;
+}
+
+/* The markdown is the caller's, in file->markdown. */
+static struct runbook *read_text(struct file *file, const char *path, const char *text, size_t length,
+                                 struct finding_list *findings, bool *ret_good)
+{
+    *file =
+        (struct file){.path = path, .text = text, .length = length, .valid = g_utf8_validate_len(text, length, NULL)};
+    if (length > LIMIT_RUNBOOK_BYTES) {
+        finding_add(findings, "too-large", FINDING_WARNING, path, 0, 0, NULL,
+                    "the file is larger than %d bytes and is not read", LIMIT_RUNBOOK_BYTES);
+        file->length = 0;
+    }
+    g_autofree char *valid = file->valid ? NULL : g_utf8_make_valid(text, (gssize)file->length);
+    if (valid) {
+        file->text = valid;
+        file->length = strlen(valid);
+    }
+    return read_file(file, findings, ret_good);
+}
+
+struct runbook *runbook_read(const char *path, const char *text, size_t length, struct finding_list *findings,
+                             bool *ret_good)
+{
+    struct file file;
+    struct runbook *runbook = read_text(&file, path, text, length, findings, ret_good);
+    markdown_free(file.markdown);
     return runbook;
 }
 
 struct runbook *runbook_parse_markdown(const char *path, const char *text, size_t length, struct finding_list *findings,
                                        struct markdown **ret_markdown)
 {
-    struct file file = {.path = path, .text = text, .length = length, .valid = g_utf8_validate_len(text, length, NULL)};
-    if (length > LIMIT_RUNBOOK_BYTES) {
-        finding_add(findings, "too-large", FINDING_WARNING, path, 0, 0, NULL,
-                    "the file is larger than %d bytes and is not read", LIMIT_RUNBOOK_BYTES);
-        file.length = 0;
-    }
-    g_autofree char *valid = file.valid ? NULL : g_utf8_make_valid(text, (gssize)file.length);
-    if (valid) {
-        file.text = valid;
-        file.length = strlen(valid);
-    }
-    struct runbook *runbook = read_file(&file, findings);
+    bool good;
+    struct file file;
+    struct runbook *runbook = read_text(&file, path, text, length, findings, &good);
     *ret_markdown = file.markdown;
+    if (!good)
+        g_clear_pointer(&runbook, runbook_free);
     return runbook;
 }
 

@@ -100,6 +100,10 @@ struct runbook *runbook_parse(const char *path, const char *text, size_t length,
 /* The same, and what the markdown holds: markdown_free(). */
 struct runbook *runbook_parse_markdown(const char *path, const char *text, size_t length, struct finding_list *findings,
                                        struct markdown **ret_markdown);
+/* The same, but a file with error findings gives what could be read of it, and *ret_good is false: for lint, which says
+ * everything at once. */
+struct runbook *runbook_read(const char *path, const char *text, size_t length, struct finding_list *findings,
+                             bool *ret_good);
 void runbook_free(struct runbook *runbook);
 const struct step *runbook_step(const struct runbook *runbook, const char *id);
 const struct param *runbook_param(const struct runbook *runbook, const char *name);

@@ -86,6 +86,9 @@ bool lua_run_stuck(const struct lua_run *run);
 void lua_run_free(struct lua_run *run);
 int lua_run_abandoned(void); /* in this process; a worker with any takes no more runs */
 
+/* The globals of a step, for lint: NULL-terminated, static. */
+const char *const *lua_global_names(void);
+
 /* Compiles without running: for lint. NULL = fine; else the message with file:line. *ret_line may be NULL. g_free. */
 char *lua_check_syntax(const char *text, const char *file, int line, bool expression, int *ret_line);
 

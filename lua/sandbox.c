@@ -3,6 +3,7 @@
 #include "core/embed.h"
 #include "core/finding.h"
 #include "lua/bind.h"
+#include "lua/lua_run.h"
 #include "lua/raise.h"
 #include "lua/script.h"
 #include "lua/task.h"
@@ -287,4 +288,29 @@ bool sandbox_pop_defer(lua_State *L, unsigned *count)
     lua_remove(L, -2);
     (*count)--;
     return true;
+}
+
+const char *const *lua_global_names(void)
+{
+    static const char *names[160];
+    static gsize ready;
+    if (!g_once_init_enter(&ready))
+        return names;
+    size_t count = 0;
+    for (size_t i = 0; base_names[i]; i++)
+        names[count++] = base_names[i];
+    for (size_t i = 0; libraries[i]; i++)
+        names[count++] = libraries[i];
+    for (size_t i = 0; i < G_N_ELEMENTS(value_names); i++)
+        names[count++] = value_names[i];
+    for (size_t i = 0; bind_tables[i]; i++) {
+        const struct bind_table *table = bind_tables[i];
+        if (table->kind == BIND_TABLE)
+            names[count++] = table->name;
+        for (const struct binding *binding = table->bindings; table->kind == BIND_GLOBALS && binding->name; binding++)
+            names[count++] = binding->name;
+        g_assert(count + 40 < G_N_ELEMENTS(names));
+    }
+    g_once_init_leave(&ready, 1);
+    return names;
 }
