@@ -149,6 +149,7 @@ struct outbox_service *outbox_service_new(struct jobs *jobs, GError **error)
     service->jobs = jobs;
     service->channels = g_steal_pointer(&channels);
     service->flying = g_hash_table_new(g_int64_hash, g_int64_equal);
+    service->recorded = g_ptr_array_new();
     service->timer = loop_timer_new(jobs->loop, on_timer, service);
     service->backoff_ms = BACKOFF_MS;
     service->references = 1;

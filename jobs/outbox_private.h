@@ -25,6 +25,8 @@ struct outbox_service {
     struct jobs *jobs;
     GPtrArray *channels; /* struct channel* */
     GHashTable *flying;  /* seq → struct sending */
+    GPtrArray *recorded; /* struct sending, flying on until the read that is under way has ended: it may have seen them
+                            pending */
     struct loop_timer *timer;
     bool wanted, pulling, closed;
     int64_t backoff_ms;

@@ -34,6 +34,7 @@ void outbox_service_unref(struct outbox_service *service)
     if (--service->references > 0)
         return;
     g_hash_table_unref(service->flying);
+    g_ptr_array_unref(service->recorded);
     g_ptr_array_unref(service->channels);
     g_free(service);
 }
@@ -104,7 +105,10 @@ static void on_recorded(void *arg, const GError *error)
     } else {
         service->wanted = true; /* to find the next due time */
     }
-    sending_free(sending);
+    if (service->pulling)
+        g_ptr_array_add(service->recorded, sending); /* the row that it read may be older, and would be sent twice */
+    else
+        sending_free(sending);
 }
 
 int64_t outbox_backoff_ms(int64_t base_ms, int64_t tries, uint32_t random)
@@ -298,10 +302,18 @@ static void begin_all(struct outbox_service *service, const struct pulled *pulle
         outbox_arm(service, wake);
 }
 
+static void free_recorded(void *sending, void *arg)
+{
+    (void)arg;
+    sending_free(sending);
+}
+
 static void on_pulled(void *arg, const GError *error)
 {
     struct pulled *pulled = arg;
     struct outbox_service *service = pulled->service;
+    GPtrArray *recorded = service->recorded;
+    service->recorded = g_ptr_array_new();
     service->pulling = false;
     if (!service->closed && error) {
         if (error->code != ERROR_UNAVAILABLE)
@@ -311,6 +323,8 @@ static void on_pulled(void *arg, const GError *error)
         begin_all(service, pulled);
         outbox_pull(service);
     }
+    g_ptr_array_foreach(recorded, free_recorded, NULL);
+    g_ptr_array_unref(recorded);
     json_decref(pulled->rows);
     g_free(pulled);
     outbox_service_unref(service);

@@ -37,7 +37,7 @@ struct store {
     bool stopping, writer_sleeps;
     gint64 rest_until_us; /* background jobs rest; the store thread's own */
     int rested;           /* groups since a background job ran, while they rest; the store thread's own */
-    int64_t read_limit_ms;
+    int64_t read_limit_ms, group_limit_us;
     int64_t committed, transactions, retries, refused;
 };
 
@@ -146,7 +146,7 @@ static struct store_job *next_write(struct store *store, struct group *group)
     if (!group->count) {
         while (!(job = pop_write(store, group)) && !(store->stopping && !store->waiting_writes))
             wait_for_write(store);
-    } else if (group->count < MAX_GROUP && g_get_monotonic_time() - group->started_us < MAX_GROUP_US) {
+    } else if (group->count < MAX_GROUP && g_get_monotonic_time() - group->started_us < store->group_limit_us) {
         job = pop_write(store, group);
     }
     g_mutex_unlock(&store->mutex);
@@ -379,6 +379,7 @@ struct store *store_open(struct loop *loop, const char *data_folder, GError **er
     struct store *store = g_new0(struct store, 1);
     store->lock_fd = -1;
     store->read_limit_ms = READ_LIMIT_MS;
+    store->group_limit_us = MAX_GROUP_US;
     g_mutex_init(&store->mutex);
     g_cond_init(&store->wake_writer);
     g_cond_init(&store->wake_reader);
@@ -426,6 +427,13 @@ void store_set_read_limit_ms(struct store *store, int64_t limit_ms)
 {
     g_mutex_lock(&store->mutex);
     store->read_limit_ms = limit_ms;
+    g_mutex_unlock(&store->mutex);
+}
+
+void store_set_group_limit_ms(struct store *store, int64_t limit_ms)
+{
+    g_mutex_lock(&store->mutex);
+    store->group_limit_us = limit_ms * 1000;
     g_mutex_unlock(&store->mutex);
 }
 

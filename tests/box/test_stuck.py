@@ -62,6 +62,7 @@ def test_the_worker_of_a_stuck_thread_finishes_the_others_and_leaves(site, tmp_p
     (tmp_path / "slow.go").touch()
     assert site.server.wait_run(slow)["state"] == "succeeded"
     wait_for(lambda: gone(worker), "the worker's end")
+    site.server.process.wait_output('a worker ended how="exit status 0"')  # by itself, and clean
     assert site.server.wait_run(site.server.start_run("fine"))["state"] == "succeeded"
 
 

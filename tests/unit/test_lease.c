@@ -94,6 +94,7 @@ static void fixture_open(struct fixture *fixture, const char *text)
                   "text", text, "inventory", "name", "h1", "address", "127.0.0.1", "labels", "limits");
 
     *fixture = (struct fixture){.loop = loop_new()};
+    fake_lua_said = 0;
     fixture->pool = fake_pool_new(fixture->loop);
     fixture->stored = g_string_new(NULL);
     g_queue_init(&fixture->uplink.calls);
@@ -116,11 +117,18 @@ static void fixture_close(struct fixture *fixture)
     loop_free(fixture->loop);
 }
 
+/* False: the lease ended without another request. */
+static bool await_request(struct fixture *fixture)
+{
+    while (fixture->uplink.calls.length == 0 && !fixture->ended)
+        steps(fixture, 1);
+    return fixture->uplink.calls.length > 0;
+}
+
 /* The one request under way, once there is one. */
 static struct uplink_call *request(struct fixture *fixture, const char *path)
 {
-    for (int i = 0; i < 100000 && fixture->uplink.calls.length == 0; i++)
-        steps(fixture, 1);
+    assert_true(await_request(fixture));
     assert_int_equal(fixture->uplink.calls.length, 1);
     struct uplink_call *call = g_queue_peek_head(&fixture->uplink.calls);
     assert_string_equal(call->path, path);
@@ -138,10 +146,11 @@ static void answer(struct uplink_call *call, int status, json_t *body)
     json_decref(body);
 }
 
-/* By then the run has told all that it can tell before its first effect. */
+/* Once the run has told all that it can tell before its first effect. */
 static void confirm(struct fixture *fixture, int64_t lease_ms)
 {
-    steps(fixture, 30);
+    while (fake_lua_said == 0)
+        steps(fixture, 1);
     answer(request(fixture, WIRE_CONFIRM_PATH), 200, json_pack("{s:I}", "lease_ms", (json_int_t)lease_ms));
 }
 
@@ -178,7 +187,7 @@ static void take_events(struct fixture *fixture, int64_t lease_ms)
 
 static void to_the_end(struct fixture *fixture)
 {
-    while (!fixture->ended)
+    while (await_request(fixture))
         take_events(fixture, LEASE_MS);
 }
 
@@ -240,9 +249,11 @@ static void fences_itself_before_the_lease_ends(void **state)
     struct fixture fixture;
 
     (void)state;
+    g_autoptr(json_t) last = json_pack("{s:i}", "lease_ms", LEASE_MARGIN_MS + 30);
     fixture_open(&fixture, "ssh h1 true");
-    confirm(&fixture, LEASE_MARGIN_MS + 30);
+    confirm(&fixture, LEASE_MS);
     request(&fixture, WIRE_EVENTS_PATH); /* never answered */
+    lease_renewed(fixture.lease, loop_now_ms(fixture.loop), last);
     while (!fixture.ended)
         loop_step(fixture.loop);
     assert_string_equal(fixture.pool->sent->str, "");

@@ -4,6 +4,8 @@
 #include "jobs/incident_update.h"
 #include "jobs/outbox_private.h"
 #include "web/server.h"
+#include <arpa/inet.h>
+#include <unistd.h>
 
 #define CONFIG                                                                                                         \
     "sources:\n"                                                                                                       \
@@ -367,12 +369,24 @@ static void failures_are_tried_again(void **state)
     assert_int_equal(told, 2);
 }
 
+/* Nobody listens at the server's address any more, and no other test may get it. Returns a descriptor that holds it. */
+static int leave_port(struct site *site)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    g_autofree char *text = server_address(site->server);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    address.sin_port = htons((uint16_t)g_ascii_strtoull(strrchr(text, ':') + 1, NULL, 10));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    server_free(g_steal_pointer(&site->server));
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
 static void a_dead_endpoint_keeps_its_rows_and_nothing_else_waits(void **state)
 {
     struct site *site = *state;
     struct jobs *jobs = &site->engine->jobs;
-    server_free(site->server); /* nobody listens */
-    site->server = NULL;
+    int port = leave_port(site);
     tell(site, "run_ended", NULL);
     for (int64_t tries = 0; tries < 2;) {
         g_autoptr(json_t) all = rows(site);
@@ -385,6 +399,7 @@ static void a_dead_endpoint_keeps_its_rows_and_nothing_else_waits(void **state)
     g_autoptr(json_t) all = rows(site);
     assert_string_equal(json_get_string(json_array_get(all, 0), "state", ""), "pending");
     assert_non_null(json_get_string(json_array_get(all, 0), "last_error", NULL));
+    close(port);
 }
 
 static void what_waits_survives_a_restart(void **state)
