@@ -39,6 +39,30 @@ static void print_steps(const json_t *run)
     print_table_end(table, "no steps");
 }
 
+/* The hosts that did not end well: those are what somebody has to look at. */
+static void print_hosts(const json_t *run)
+{
+    static const char *const headers[] = {"STEP", "HOST", "*RESULT", "WHY", NULL};
+    struct print_table *table = NULL;
+    size_t i, j;
+    json_t *step, *host;
+    json_array_foreach (json_object_get(run, "steps"), i, step) {
+        json_array_foreach (json_object_get(step, "hosts"), j, host) {
+            const char *result = json_get_string(host, "result", NULL);
+            if (g_strcmp0(result, "ok") == 0)
+                continue;
+            table = table ? table : print_table_new(headers);
+            print_table_row(table,
+                            (const char *[]){json_get_string(step, "id", NULL), json_get_string(host, "host", NULL),
+                                             result, json_get_string(host, "error", NULL)});
+        }
+    }
+    if (table) {
+        printf("\n");
+        print_table_end(table, "");
+    }
+}
+
 /* Reports and notes, as the live view prints them. */
 static void print_said(const json_t *run)
 {
@@ -88,6 +112,7 @@ static void print_run(const json_t *run)
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
         print_field(fields[i].name, json_path(run, fields[i].path));
     print_steps(run);
+    print_hosts(run);
     print_said(run);
 }
 

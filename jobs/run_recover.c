@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "jobs/outbox.h"
 #include "jobs/run_private.h"
+#include <string.h>
 
 enum { WAKE_AGAIN_MS = 5000 };
 
@@ -25,6 +26,48 @@ struct recovery {
     void *arg;
 };
 
+static char *command_text(const json_t *command)
+{
+    GString *text = g_string_new("may have run:");
+    size_t index;
+    json_t *word;
+    json_array_foreach (json_object_get(command, "argv"), index, word) {
+        g_autofree char *quoted = g_shell_quote(json_string_value(word) ? json_string_value(word) : "?");
+        g_string_append_printf(text, " %s", quoted);
+    }
+    if (!json_array_size(json_object_get(command, "argv")))
+        g_string_append(text, " the step's script");
+    if (json_get_string(command, "sudo", NULL))
+        g_string_append(text, " (with sudo)");
+    return g_string_free(text, FALSE);
+}
+
+/* The hosts where a command was sent and nobody said how it ended: a person has to look there. */
+static bool lose_hosts(struct store_tx *tx, const char *run, const char *step, GError **error)
+{
+    g_autoptr(json_t) events = NULL, open = json_object();
+    if (!store_list(tx, SQL_STEP_COMMANDS, &events, error, "ss", run, step))
+        return false;
+    size_t index;
+    json_t *event, *command;
+    const char *host;
+    json_array_foreach (events, index, event) {
+        json_t *body = json_object_get(event, "body_json");
+        const char *name = json_get_string(body, "host", "");
+        if (strcmp(json_get_string(event, "kind", ""), "command") == 0)
+            json_object_set(open, name, body);
+        else
+            json_object_del(open, name);
+    }
+    json_object_foreach (open, host, command) {
+        g_autofree char *text = command_text(command);
+        if (!store_exec(tx, SQL_STEP_HOST_PUT, NULL, error, "ssssssi", run, step, host, "unknown", NULL, text,
+                        (int64_t)0))
+            return false;
+    }
+    return true;
+}
+
 static bool lose_step(struct store_tx *tx, const json_t *row, const json_t *step, GError **error)
 {
     const char *run = json_get_string(row, "id", ""), *id = json_get_string(step, "id", "");
@@ -36,8 +79,8 @@ static bool lose_step(struct store_tx *tx, const json_t *row, const json_t *step
                         "%s --as ok|failed|rerun --reason TEXT",
                         json_get_string(row, "title", "?"), id, run, id);
     json_t *body = json_pack("{s:s, s:s, s:s}", "state", "done", "result", "unknown", "text", text);
-    return run_step_end(tx, step, STEP_EVENT_LOSE, &end, error) && run_record(tx, row, "step", id, body, error) &&
-           run_tell(tx, row, "step", NULL, text, error);
+    return lose_hosts(tx, run, id, error) && run_step_end(tx, step, STEP_EVENT_LOSE, &end, error) &&
+           run_record(tx, row, "step", id, body, error) && run_tell(tx, row, "step", NULL, text, error);
 }
 
 /* Steps that were in the middle: *ret_lost when one of them may have had effects. */

@@ -81,6 +81,20 @@ def test_a_worker_that_died_or_stalled_is_replaced(site, how):
     assert processes(site.server) == (runner, children(runner)[0])
 
 
+def test_an_unknown_step_names_the_hosts_and_commands_to_look_at(site, tmp_path):
+    begun = tmp_path / "begun"
+    site.publish({"runbooks/two.md": BOOK.format(
+        text=f'ssh("db-1"):run{{"true"}}\nssh("web-1"):run({{"sh", "-c", "touch {begun}; sleep 60"}})').replace("role=db", "role=db | role=web")})
+    run = site.server.start_run("two")
+    wait_for(begun.exists, "the second command")
+    os.kill(processes(site.server)[1], signal.SIGKILL)
+    (step,) = site.server.wait_run(run)["steps"]
+    assert [(h["host"], h["result"], h["code"]) for h in step["hosts"]] == [("db-1", "ok", 0), ("web-1", "unknown", None)], step
+    assert step["hosts"][1]["error"] == f"may have run: 'sh' '-c' 'touch {begun}; sleep 60'", step
+    shown = site.server.cli("runs", "show", run).stdout
+    assert "web-1" in shown and "may have run: 'sh'" in shown and "db-1" not in shown, shown
+
+
 def test_sigterm_lets_a_run_end(site, tmp_path):
     begun, go = tmp_path / "begun", tmp_path / "go"
     site.publish({"runbooks/slow.md": BOOK.format(
