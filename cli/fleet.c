@@ -6,6 +6,9 @@
 #include <signal.h>
 #include <stdio.h>
 
+/* Nobody comes back to a host, but many may share a jump host. */
+enum { IDLE_MS = 1000 };
+
 struct member {
     struct fleet *fleet;
     const json_t *host;
@@ -88,7 +91,9 @@ static void fleet_init(struct fleet *fleet, const struct fleet_options *options,
     signal(SIGPIPE, SIG_IGN);
     descriptors_raise_limit();
     *fleet = (struct fleet){.options = options, .outcome = outcome, .loop = loop_new()};
-    fleet->pool = ssh_pool_new(fleet->loop, options->ssh);
+    struct ssh_settings settings = *options->ssh;
+    settings.idle_ms = IDLE_MS;
+    fleet->pool = ssh_pool_new(fleet->loop, &settings);
     fleet->members = g_new0(struct member, count);
     for (size_t i = 0; i < count; i++)
         fleet->members[i] = (struct member){.fleet = fleet, .host = json_array_get(options->hosts, i)};
