@@ -40,7 +40,11 @@ static void print_created(const struct cli_call *call, const char *token)
 static int create_local(struct cli_call *call, enum role role, int64_t lifetime_ms)
 {
     g_autoptr(GError) error = NULL;
-    struct store *store = store_open(NULL, cli_value(call, "data"), &error);
+    const char *data = cli_value(call, "data");
+    g_autofree char *path = g_build_filename(data, "hikeshi.db", NULL);
+    if (!g_file_test(path, G_FILE_TEST_EXISTS)) /* a mistyped folder would be made, and its token be good for nothing */
+        errors_set(&error, ERROR_NOT_FOUND, "'%s' is not a server's data folder: it holds no hikeshi.db", data);
+    struct store *store = error ? NULL : store_open(NULL, data, &error);
     char *token = store ? token_create(store, name_of(call), role, lifetime_ms, &error) : NULL;
     if (token) {
         print_created(call, token);

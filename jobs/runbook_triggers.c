@@ -226,7 +226,7 @@ static bool read_kind(const struct field_reader *reader, const struct yaml_node 
 
 static void read_trigger(const struct field_reader *reader, const struct yaml_node *map, struct runbook *runbook)
 {
-    enum trigger_kind kind;
+    enum trigger_kind kind = TRIGGER_MANUAL;
     if (!read_kind(reader, map, &kind))
         return;
     struct trigger *trigger = g_new0(struct trigger, 1);

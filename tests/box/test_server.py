@@ -38,6 +38,8 @@ def test_first_start_makes_one_admin_token(site):
 def test_roles(site):
     server = site.server
     site.publish({"runbooks/true.md": MANUAL})
+    lost = server.cli("token", "create", "--data", server.data + "-typo", "--name", "v", "--role", "viewer", check=False)
+    assert lost.returncode == 1 and "holds no hikeshi.db" in lost.stderr and not os.path.exists(server.data + "-typo")
     viewer = server.cli("token", "create", "--data", server.data, "--name", "v", "--role", "viewer").stdout.split()[-1]
     assert server.request("GET", "/api/v1/runs", token=viewer)[0] == 200
     server.cli("token", "create", "--data", server.data, "--name", "short", "--role", "viewer", "--expires", "1h")
