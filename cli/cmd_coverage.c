@@ -7,6 +7,7 @@
 #include "jobs/coverage/coverage.h"
 #include "jobs/coverage/gaps.h"
 #include "jobs/coverage/links.h"
+#include "jobs/coverage/render.h"
 #include "jobs/coverage/skeleton.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,8 @@ static bool check_usage(struct work *work, GError **error)
         wrong = "--write-baseline writes all gaps: not with --changed-since";
     else if (cli_given(call, "write-baseline") && cli_given(call, "fix"))
         wrong = "--fix writes the documents, --write-baseline says that they are not needed: give one of them";
+    else if (cli_given(call, "render") && cli_given(call, "changed-since"))
+        wrong = "--render shows what is, not what was: not with --changed-since";
     else if (cli_given(call, "token-file") && !cli_given(call, "server"))
         wrong = "--token-file is for --server";
     if (wrong)
@@ -96,6 +99,8 @@ static bool read_all(struct work *work, GError **error)
                   runbooks = paths_of(call, "runbooks");
     struct scan_paths paths = {manifests, alerts, runbooks};
     g_autoptr(scan_t) scan = scan_new(&paths, work->settings, since != NULL, error);
+    if (scan && cli_given(call, "render"))
+        render_scan(scan, work->settings);
     coverage_free(work->coverage);
     work->coverage = scan ? coverage_read(scan, work->settings, since, cli_given(call, "strict"), error) : NULL;
     return work->coverage != NULL;
@@ -212,6 +217,7 @@ static const struct cli_option options[] = {
     {.name = "write-baseline", .help = "write today's gaps to the baseline"},
     {.name = "changed-since", .value = "REV", .help = "only what changed since HEAD left this revision"},
     {.name = "fix", .help = "create a skeleton document for every gap; overwrites nothing"},
+    {.name = "render", .help = "read Helm charts and kustomizations as helm and kustomize render them"},
     {.name = "strict", .help = "a file that could not be read is a failure"},
     {.name = "tests", .value = "FILE", .help = "what 'hikeshi test --format json' printed: failing tests are told"},
     {.name = "server", .value = "URL", .help = "ask this server when each runbook last succeeded"},

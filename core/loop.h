@@ -70,7 +70,7 @@ struct loop_child_options {
     int stdin_fd, stdout_fd, stderr_fd;
     const int *extra_fds; /* become 3, 4, … in the child */
     size_t extra_fd_count;
-    bool die_with_parent;
+    bool die_with_parent, own_group;
     void (*on_exit)(void *arg, int status, int term_signal);
     void *arg;
 };

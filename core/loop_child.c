@@ -17,7 +17,7 @@ struct loop_child {
     pid_t pid;
     int pidfd;
     struct loop_poll *poll;
-    bool exited;
+    bool exited, own_group;
     void (*on_exit)(void *arg, int status, int term_signal);
     void *arg;
 };
@@ -32,7 +32,7 @@ struct launch {
     int count;
     int report_fd; /* the child writes errno here when it cannot start */
     pid_t parent;
-    bool die_with_parent;
+    bool die_with_parent, own_group;
 };
 
 static void child_fail(int report_fd)
@@ -84,6 +84,8 @@ static void child_start(struct launch *launch)
         if (getppid() != launch->parent) /* it died before prctl */
             _exit(127);
     }
+    if (launch->own_group && setpgid(0, 0) != 0)
+        child_fail(launch->report_fd);
     if (!place_descriptors(launch->fds, launch->count, &launch->report_fd))
         child_fail(launch->report_fd);
     if (launch->cwd != NULL && chdir(launch->cwd) != 0)
@@ -158,6 +160,7 @@ static void launch_prepare(struct launch *launch, const struct loop_child_option
     launch->env = options->env != NULL ? (char **)options->env : environ;
     launch->cwd = options->cwd;
     launch->die_with_parent = options->die_with_parent;
+    launch->own_group = options->own_group;
     launch->count = 3 + (int)options->extra_fd_count;
     launch->fds = g_new(int, launch->count);
     launch->fds[0] = options->stdin_fd;
@@ -179,6 +182,7 @@ struct loop_child *loop_child_new(struct loop *loop, const struct loop_child_opt
 
     struct loop_child *child = g_new0(struct loop_child, 1);
     child->pid = pid;
+    child->own_group = options->own_group;
     child->on_exit = options->on_exit;
     child->arg = options->arg;
     child->pidfd = pidfd_open(pid, 0);
@@ -205,7 +209,7 @@ pid_t loop_child_pid(const struct loop_child *child)
 bool loop_child_kill(struct loop_child *child, int signum)
 {
     /* Until it is waited for, the process id cannot be reused. */
-    return !child->exited && kill(child->pid, signum) == 0;
+    return !child->exited && kill(child->own_group ? -child->pid : child->pid, signum) == 0;
 }
 
 void loop_child_free(struct loop_child *child)

@@ -123,7 +123,7 @@ static void *read_some(void *data)
         if (i >= work->inputs->len)
             return NULL;
         struct input *input = work->inputs->pdata[i];
-        if (!input->skipped)
+        if (!input->skipped && !input->rendered)
             input_read(input, work->rules, work->wants_digests && work->wants_digests(work->arg, input));
     }
 }

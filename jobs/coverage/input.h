@@ -14,6 +14,7 @@ struct input {
     char *file;                /* as reported: relative to the repository of the given path */
     char *path;                /* where it is, or was, on disk: absolute */
     const char *root;          /* the repository of the given path, absolute; interned */
+    bool rendered;             /* a tool printed it: it is read already */
     char *skipped;             /* why it was not read, or not whole; NULL when it was */
     GPtrArray *subjects;       /* INPUT_MANIFEST: struct subject* */
     struct document *document; /* INPUT_DOCUMENT; NULL when there is no text */
@@ -31,8 +32,8 @@ void input_parse(struct input *input, const char *text, size_t length, const str
                  bool digests);
 /* Reads its path, at most `max_bytes`, and parses it. */
 void input_read(struct input *input, const struct manifest_rules *rules, bool digests);
-/* Every input of the list (struct input*) that has no reason to be skipped yet, on all cores. `wants_digests` may be
- * NULL. */
+/* Every input of the list (struct input*) that was not rendered and has no reason to be skipped, on all cores.
+ * `wants_digests` may be NULL. */
 void inputs_read(const GPtrArray *inputs, const struct manifest_rules *rules,
                  bool (*wants_digests)(const void *arg, const struct input *input), const void *arg);
 size_t input_max_bytes(enum input_kind kind);

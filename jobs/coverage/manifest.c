@@ -21,6 +21,7 @@ struct reading {
     const char *file;
     const struct manifest_rules *rules;
     bool digests;
+    char *template; /* NULL, or the first name that a template engine would fill in: g_free */
 };
 
 /* The text of a scalar that is not null; NULL for anything else. */
@@ -79,13 +80,25 @@ static char *labelled(const struct yaml_node *metadata, char *const *names)
     return NULL;
 }
 
-static void add_workload(const struct reading *reading, const struct yaml_node *object, int line)
+/* "{{ .Release.Name }}-web", quoted, is YAML all the same. */
+static bool is_template(struct reading *reading, const char *what, const char *name)
+{
+    if (!strstr(name, "{{"))
+        return false;
+    if (!reading->template)
+        reading->template = g_strdup_printf("a template: a %s is named '%s'", what, name);
+    return true;
+}
+
+static void add_workload(struct reading *reading, const struct yaml_node *object, int line)
 {
     const struct yaml_node *metadata = yaml_get(object, "metadata");
     const char *type = member(object, "kind"), *name = member(metadata, "name");
     if (!name || !*name) /* generateName: nothing that a runbook could be named after */
         return;
     if (reading->rules->ignore_kinds && g_strv_contains((const char *const *)reading->rules->ignore_kinds, type))
+        return;
+    if (is_template(reading, type, name))
         return;
     struct subject *workload = subject_new_workload(type, member(metadata, "namespace"), name);
     workload->owner = labelled(metadata, reading->rules->owner_labels);
@@ -107,10 +120,12 @@ static json_t *label_object(const struct yaml_node *labels)
     return object;
 }
 
-static void add_rule(const struct reading *reading, const struct yaml_node *rule)
+static void add_rule(struct reading *reading, const struct yaml_node *rule)
 {
     const char *name = member(rule, "alert");
     if (!name || !*name) /* a recording rule */
+        return;
+    if (is_template(reading, "alert", name))
         return;
     struct subject *alert = subject_new_alert(name);
     alert->labels = label_object(yaml_get(rule, "labels"));
@@ -122,7 +137,7 @@ static void add_rule(const struct reading *reading, const struct yaml_node *rule
 }
 
 /* groups: [{rules: [{alert: …}]}], of a PrometheusRule's spec or of a plain rule file. */
-static void add_groups(const struct reading *reading, const struct yaml_node *groups)
+static void add_groups(struct reading *reading, const struct yaml_node *groups)
 {
     if (!groups || groups->kind != YAML_LIST)
         return;
@@ -135,7 +150,7 @@ static void add_groups(const struct reading *reading, const struct yaml_node *gr
 
 /* ---- documents ---- */
 
-static void add_object(const struct reading *reading, const struct yaml_node *object, int depth)
+static void add_object(struct reading *reading, const struct yaml_node *object, int depth)
 {
     const char *kind = member(object, "kind");
     const struct yaml_node *items = yaml_get(object, "items");
@@ -170,10 +185,11 @@ static bool looks_like_template(const char *text, size_t length)
 char *manifest_read(GPtrArray *subjects, const char *file, const char *text, size_t length,
                     const struct manifest_rules *rules, bool digests)
 {
-    struct reading reading = {subjects, file, rules, digests};
+    struct reading reading = {subjects, file, rules, digests, NULL};
     g_autoptr(GError) error = NULL;
     if (yaml_each(text, length, file, 0, add_document, &reading, &error))
-        return NULL;
+        return reading.template;
+    g_free(reading.template);
     return g_strdup_printf("%s: %s", looks_like_template(text, length) ? "a template, not YAML" : "not YAML",
                            error->message);
 }
