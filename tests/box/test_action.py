@@ -141,6 +141,13 @@ def test_a_shallow_checkout_is_said(run, checkout, tmp_path):
     assert run(checkout.pull_request, changed_since="none").outputs["workloads"] == "4"
 
 
+def test_rendering_is_about_everything(run, checkout):
+    done = run(checkout.pull_request, render="true")
+    assert done.outputs["changed-since"] == "" and done.outputs["gaps"] == "3"
+    done = run(checkout.pull_request, render="true", changed_since="HEAD^1")
+    assert done.status == 2 and "--render" in done.log
+
+
 def test_reports_and_verdicts(run, checkout):
     done = run(PUSH, min="20", sarif_file="out.sarif", junit_file="junit.xml", json_file="all.json", summary="false")
     assert (done.status, done.outputs["status"]) == (0, "0"), done.log
@@ -177,7 +184,7 @@ def test_nothing_in_names_or_inputs_is_run(run, checkout):
 
 
 def test_wrong_inputs_are_said(run, checkout):
-    for inputs, said in (({"strict": "yes"}, "strict: expected true or false"), ({"manifests": ""}, "give --manifests DIR"), ({"min": "x"}, "--min: expected"),
+    for inputs, said in (({"strict": "yes"}, "strict: expected true or false"), ({"render": "1"}, "render: expected true or false"), ({"manifests": ""}, "give --manifests DIR"), ({"min": "x"}, "--min: expected"),
                          ({"format": "xml"}, "--format"), ({"changed_since": "nowhere"}, "give actions/checkout the option fetch-depth: 0"),
                          ({"baseline": "none.json"}, "baseline"), ({"tests": "none.json"}, "none.json"), ({"server": "http://127.0.0.1:1"}, "127.0.0.1:1"), ({"config": "none.yaml"}, "there is no file 'none.yaml'")):
         done = run(PUSH, **inputs)
