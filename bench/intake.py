@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import uuid
+from datetime import datetime, timedelta, timezone
 
 from tests.box.support.process import Process, wait_for
 from tests.box.support.repository import Repository
@@ -25,14 +26,16 @@ from tests.box.support.server import Server
 
 SECRET = "bench-signing-secret"
 PATH = "/hooks/pd"
+BEGIN = datetime.now(timezone.utc) - timedelta(hours=1)
 # The most that wrk could send in one measurement; beyond, requests repeat and are duplicates (cheaper: they would flatter).
 MOST_A_SECOND = 45000
 
 
 def body(event_id, number):
     incident = f"Q{number % 500:013d}"
+    happened = BEGIN + timedelta(milliseconds=number) # one after the other, as they come
     return json.dumps({"event": {
-        "id": event_id, "event_type": "incident.triggered", "resource_type": "incident", "occurred_at": "2026-11-21T22:42:23.000Z",
+        "id": event_id, "event_type": "incident.triggered", "resource_type": "incident", "occurred_at": happened.strftime("%Y-%m-%dT%H:%M:%S.") + f"{happened.microsecond // 1000:03d}Z",
         "agent": {"html_url": "https://example.pagerduty.com/users/PLH1HKV", "id": "PLH1HKV", "self":
                   "https://api.pagerduty.com/users/PLH1HKV", "summary": "Tenex Engineer", "type": "user_reference"},
         "client": {"name": "PagerDuty"},

@@ -14,7 +14,18 @@
  */
 #define LIMIT_HTTP_HEADER_BYTES (16 * 1024)
 #define LIMIT_HTTP_CONNECTIONS  2000
-#define LIMIT_SSE_CLIENTS       500
+/* Connections that were answered before their body, and are read for two more seconds. */
+#define LIMIT_HTTP_LINGERING 256
+/* Bodies in memory at the same time: all; of one address, so that one client cannot use up the rest; of one source of
+ * webhooks, whose signature can only be checked when the body is there; of people's and programs' requests, after their
+ * token was checked; of routes that need neither token nor body. Above these a request is told to come back (503). */
+#define LIMIT_BODIES_BYTES            (256 * 1024 * 1024)
+#define LIMIT_BODIES_OF_ADDRESS_BYTES (32 * 1024 * 1024)
+#define LIMIT_BODIES_OF_SOURCE_BYTES  (64 * 1024 * 1024)
+#define LIMIT_BODIES_OF_API_BYTES     (64 * 1024 * 1024)
+#define LIMIT_BODIES_OF_OPEN_BYTES    (1024 * 1024)
+#define LIMIT_OPEN_BODY_BYTES         (4 * 1024)
+#define LIMIT_SSE_CLIENTS             500
 /* One person's open tabs, or one tool's followers; nobody takes all streams there are. */
 #define LIMIT_SSE_CLIENTS_OF_TOKEN 100
 /* One page of a run's log, but at least one event: what a stalled reader of a stream keeps in memory. */

@@ -343,12 +343,18 @@ static bool signature_matches(const char *signature, const char *secret, const c
     return strlen(signature) == strlen(expected) && crypto_equal(signature, expected, strlen(expected));
 }
 
+bool catalog_takes_push(struct catalog *catalog, const char *repository)
+{
+    const struct catalog_repository *found = find(catalog, repository);
+    return found != NULL && found->settings.push_secret != NULL;
+}
+
 bool catalog_push(struct catalog *catalog, const char *repository, const char *signature, const char *body,
                   size_t length)
 {
-    struct catalog_repository *found = find(catalog, repository);
-    if (found == NULL || found->settings.push_secret == NULL || signature == NULL)
+    if (!catalog_takes_push(catalog, repository) || signature == NULL)
         return false;
+    struct catalog_repository *found = find(catalog, repository);
     g_autoptr(GError) error = NULL;
     char *secret = secret_resolve(found->settings.push_secret, &error);
     if (secret == NULL)

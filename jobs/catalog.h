@@ -40,6 +40,8 @@ void catalog_poll(struct catalog *catalog, const char *repository); /* fetch now
  * credentials. */
 json_t *catalog_status(struct catalog *catalog);
 
+/* There is such a repository, and it has a push secret. */
+bool catalog_takes_push(struct catalog *catalog, const char *repository);
 /* Checks X-Hub-Signature-256 of a push webhook for a repository and polls it. False: bad signature or unknown. */
 bool catalog_push(struct catalog *catalog, const char *repository, const char *signature, const char *body,
                   size_t length);
@@ -49,8 +51,8 @@ bool catalog_push(struct catalog *catalog, const char *repository, const char *s
  * repository is "local", commit NULL. */
 struct catalog_set *catalog_read_folder(const char *folder, const char *runbooks_path, GError **error);
 
-/* The child's main (`hikeshi git-fetch`): reads its request as JSON on stdin, which hides it from ps, fetches into the bare
- * mirror and exits 0, or prints one error line on stdout and exits 1. */
+/* The child's main (`hikeshi git-fetch`): reads its request as JSON on stdin, which hides it from ps, fetches into the
+ * bare mirror and exits 0, or prints one error line on stdout and exits 1. */
 void catalog_fetch_main(void) G_GNUC_NORETURN;
 
 #endif

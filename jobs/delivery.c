@@ -134,24 +134,41 @@ static void keep(struct delivery_service *service, const struct source *source, 
     store_write(service->jobs->store, STORE_INTAKE, store_delivery, on_stored, intake);
 }
 
+/* NULL after `done` was called. */
+static struct source *find_source(struct jobs *jobs, const char *name, delivery_answer_fn done, void *arg)
+{
+    struct source *source = delivery_source(jobs->deliveries, name);
+    if (source && source->enabled)
+        return source;
+    done(arg, 404, 0, "there is no such source");
+    return NULL;
+}
+
+static bool may_enter(struct jobs *jobs, struct source *source, bool authentic, delivery_answer_fn done, void *arg)
+{
+    if (!authentic)
+        refuse(jobs->deliveries, source, done, arg);
+    else if (jobs->draining)
+        done(arg, source->kind->busy_status, BUSY_RETRY_S, "the server is stopping: try again");
+    return authentic && !jobs->draining;
+}
+
+bool delivery_admit(struct jobs *jobs, const char *source_name, const struct source_request *headers,
+                    delivery_answer_fn done, void *arg)
+{
+    struct source *source = find_source(jobs, source_name, done, arg);
+    return source &&
+           may_enter(jobs, source, source->kind->signs_body || source->kind->authenticate(source, headers), done, arg);
+}
+
 void delivery_receive(struct jobs *jobs, const char *source_name, const struct source_request *request,
                       delivery_answer_fn done, void *arg)
 {
     struct delivery_service *service = jobs->deliveries;
-    struct source *source = delivery_source(service, source_name);
-    if (!source || !source->enabled) {
-        done(arg, 404, 0, "there is no such source");
+    struct source *source = find_source(jobs, source_name, done, arg);
+    if (!source || !may_enter(jobs, source, source->kind->authenticate(source, request), done, arg))
         return;
-    }
-    if (!source->kind->authenticate(source, request)) {
-        refuse(service, source, done, arg);
-        return;
-    }
     source->refused = 0;
-    if (jobs->draining) {
-        done(arg, source->kind->busy_status, BUSY_RETRY_S, "the server is stopping: try again");
-        return;
-    }
     g_autoptr(json_t) body = NULL;
     if (!source->kind->keep_malformed)
         body = json_parse(request->body, request->body_length, "body", NULL);

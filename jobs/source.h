@@ -55,6 +55,7 @@ struct source_kind {
     /* A malformed body is stored as a dead letter and answered accepted_status; it is then not even parsed before the
      * answer. */
     bool keep_malformed;
+    bool signs_body; /* `authenticate` needs the body; else it is asked before the body is read, too */
     /* Reads the source's configuration node; problems go to error with line and key. `owner` ("source 'pd'") is for
      * messages. */
     void *(*configure)(const char *owner, const struct yaml_node *node, GError **error);

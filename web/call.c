@@ -9,18 +9,6 @@
 
 #define IDEMPOTENCY_KEY_CHARS 255
 
-/* --- limits
- * ----------------------------------------------------------------------------------------------------------- */
-
-size_t web_body_limit(void *arg, const struct server_request *request)
-{
-    (void)arg;
-    const char *path = server_path(request);
-    if (g_str_has_prefix(path, "/hooks/"))
-        return LIMIT_WEBHOOK_BODY_BYTES;
-    return g_str_has_prefix(path, "/runner/") ? LIMIT_RUNNER_BODY_BYTES : LIMIT_API_BODY_BYTES;
-}
-
 /* --- answers
  * ------------------------------------------------------------------------------------------------------------ */
 
@@ -157,6 +145,19 @@ void web_call_ask(struct web_call *call)
     call->route->fn(call->web->jobs, request, call->actor != NULL ? call->actor : &nobody, answered, asked);
 }
 
+/* Its body may come: whoever sends it is known, but for webhooks (hooks.c) and the open routes, which need none. */
+static void admit(struct web_call *call)
+{
+    if (call->route->admit != NULL)
+        call->route->admit(call);
+    else if (call->route->role == ROLE_NONE)
+        server_admit(call->request, LIMIT_OPEN_BODY_BYTES, &call->web->open_bodies);
+    else if (call->route->role == ROLE_RUNNER)
+        server_admit(call->request, LIMIT_RUNNER_BODY_BYTES, NULL);
+    else
+        server_admit(call->request, LIMIT_API_BODY_BYTES, &call->web->api_bodies);
+}
+
 static void run_route(struct web_call *call)
 {
     if (call->route->raw != NULL)
@@ -219,7 +220,7 @@ static void authorise(struct web_call *call)
         return;
     }
     if (route_role_allows(call->actor->role, call->route->role))
-        run_route(call);
+        call->next(call);
     else
         refuse(call->request, ERROR_FORBIDDEN, "this needs the role %s; the token '%s' has %s",
                role_name(call->route->role), call->actor->name, role_name(call->actor->role));
@@ -228,9 +229,9 @@ static void authorise(struct web_call *call)
 /* --- the servers' handlers
  * -------------------------------------------------------------------------------------------------- */
 
-static void dispatch(struct web *web, struct server_request *request, bool runner)
+static void dispatch(struct web *web, struct server_request *request, bool runner, web_raw_fn next)
 {
-    struct web_call call = {.web = web, .request = request};
+    struct web_call call = {.web = web, .request = request, .next = next};
     g_autofree char *allow = NULL;
     call.route = route_find(web_routes, runner, server_method(request), server_raw_path(request), &call.params, &allow);
     if (call.route == NULL && allow == NULL) {
@@ -241,7 +242,7 @@ static void dispatch(struct web *web, struct server_request *request, bool runne
         server_answer_problem(request, errors_http_status(ERROR_METHOD_NOT_ALLOWED),
                               errors_code(ERROR_METHOD_NOT_ALLOWED), detail, (const char *const[]){header, NULL});
     } else if (call.route->role == ROLE_NONE) {
-        run_route(&call);
+        next(&call);
     } else {
         authorise(&call);
     }
@@ -249,10 +250,20 @@ static void dispatch(struct web *web, struct server_request *request, bool runne
 
 void web_call_public(void *arg, struct server_request *request)
 {
-    dispatch(arg, request, false);
+    dispatch(arg, request, false, run_route);
 }
 
 void web_call_runner(void *arg, struct server_request *request)
 {
-    dispatch(arg, request, true);
+    dispatch(arg, request, true, run_route);
+}
+
+void web_admit_public(void *arg, struct server_request *request)
+{
+    dispatch(arg, request, false, admit);
+}
+
+void web_admit_runner(void *arg, struct server_request *request)
+{
+    dispatch(arg, request, true, admit);
 }

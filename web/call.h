@@ -9,6 +9,8 @@ struct web {
     struct server *server; /* config `listen` */
     struct server *local;  /* DATA/runner.sock */
     struct log_readers *log_readers;
+    struct server_budget api_bodies, open_bodies; /* of requests with a good token; of routes that need none */
+    GHashTable *source_bodies;                    /* "pd", "git/ops" → struct server_budget*, owned */
 };
 
 struct web_call {
@@ -18,12 +20,15 @@ struct web_call {
     struct route_params params;
     const struct actor *actor; /* valid while the route's function is called; NULL for ROLE_NONE */
     bool refreshed;            /* the token table was read again for this call */
+    web_raw_fn next;           /* what follows when route and credentials are fine */
 };
 
-/* The handlers of the two servers; arg is struct web. */
+/* The handlers of the two servers, and what they say to bodies: both look at route and credentials first; arg is
+ * struct web. */
 void web_call_public(void *arg, struct server_request *request);
 void web_call_runner(void *arg, struct server_request *request);
-size_t web_body_limit(void *arg, const struct server_request *request);
+void web_admit_public(void *arg, struct server_request *request);
+void web_admit_runner(void *arg, struct server_request *request);
 
 /* The request object of the jobs_fn: path, query, body, idempotency_key; or NULL with the error. New reference. */
 json_t *web_call_request(const struct web_call *call, GError **error);

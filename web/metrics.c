@@ -72,6 +72,7 @@ static char *metrics_text(const json_t *object)
 void metrics_serve(struct web_call *call)
 {
     g_autoptr(json_t) metrics = jobs_metrics(call->web->jobs);
+    server_metrics(call->web->server, metrics);
     g_autofree char *text = metrics_text(metrics);
     server_answer(call->request, 200, "text/plain; version=0.0.4; charset=utf-8", NULL, text, strlen(text));
 }

@@ -8,6 +8,10 @@
 void hook_serve(struct web_call *call);
 /* POST /hooks/git/{repository}: a push webhook; 202 and a fetch, or 403. */
 void hook_serve_push(struct web_call *call);
+/* Whether their bodies may come: not those of sources that there are not, or whose credentials are in the headers and
+ * wrong. */
+void hook_admit(struct web_call *call);
+void hook_admit_push(struct web_call *call);
 /* POST /runner/v1/lease: a worker's poll, which knows the process behind it and ends when it hangs up. */
 void poll_serve(struct web_call *call);
 /* GET /readyz: 200 or 503 with what is not ready. */

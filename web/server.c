@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The longest silence of a peer that we wait for, also in the middle of a request. */
-#define IDLE_TIMEOUT_S 75u
 /* MHD_run() ends with work left (buffered, pipelined requests); so often we go on before other parts of the loop get a
  * turn. */
 #define RUNS_A_TURN  8
@@ -70,12 +68,13 @@ static void on_timer(void *arg)
 
 static struct MHD_Daemon *start_daemon(struct server *server, int listen_fd)
 {
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, request_access,
-                            server, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)listen_fd, MHD_OPTION_URI_LOG_CALLBACK,
-                            request_begin, server, MHD_OPTION_NOTIFY_COMPLETED, request_over, server,
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)LIMIT_HTTP_CONNECTIONS,
-                            MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                            (size_t)LIMIT_HTTP_HEADER_BYTES, STRICTNESS, 1, MHD_OPTION_END);
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME, 0, connection_accept, server, request_access, server,
+        MHD_OPTION_LISTEN_SOCKET, (MHD_socket)listen_fd, MHD_OPTION_URI_LOG_CALLBACK, request_begin, server,
+        MHD_OPTION_NOTIFY_COMPLETED, request_over, server, MHD_OPTION_NOTIFY_CONNECTION, connection_notify, server,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)LIMIT_HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)(SERVER_IDLE_MS / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HTTP_HEADER_BYTES,
+        STRICTNESS, 1, MHD_OPTION_END);
 }
 
 static int open_socket(struct server *server, const struct server_options *options, GError **error)
@@ -94,14 +93,30 @@ static int open_socket(struct server *server, const struct server_options *optio
     return fd;
 }
 
+static bool read_unlimited(struct server *server, const char *const *texts, GError **error)
+{
+    for (; texts != NULL && *texts != NULL; texts++) {
+        struct network network;
+        if (!network_parse(*texts, &network, error))
+            return false;
+        g_array_append_val(server->unlimited, network);
+    }
+    return true;
+}
+
 struct server *server_new(struct loop *loop, const struct server_options *options, GError **error)
 {
     struct server *server = g_new0(struct server, 1);
     server->loop = loop;
     server->options = *options;
     server->options.listen = server->options.unix_socket = NULL;
+    server->options.unlimited = NULL;
+    server->unlimited = g_array_new(FALSE, FALSE, sizeof(struct network));
+    server->peers = peers_new();
+    server->lingers = lingers_new();
+    server->sweep = loop_timer_new(loop, connections_sweep, server);
     g_queue_init(&server->streams);
-    int listen_fd = open_socket(server, options, error);
+    int listen_fd = read_unlimited(server, options->unlimited, error) ? open_socket(server, options, error) : -1;
     if (listen_fd < 0)
         goto fail;
     server->daemon = start_daemon(server, listen_fd);
@@ -144,7 +159,8 @@ void server_quiesce(struct server *server)
 static void wake_all(struct server *server)
 {
     for (struct server_request *request = server->exchanges; request != NULL; request = request->next) {
-        if (request->phase == REQUEST_SUSPENDED && request->response == NULL)
+        bool pending = request->phase == REQUEST_PENDING && !request->admitted;
+        if ((request->phase == REQUEST_SUSPENDED || pending) && request->response == NULL)
             server_resume(server, request->connection);
         else if (request->stream != NULL)
             stream_release(request->stream);
@@ -166,9 +182,22 @@ void server_free(struct server *server)
     loop_timer_free(server->timer);
     loop_timer_free(server->heartbeat);
     loop_timer_free(server->farewell);
+    loop_timer_free(server->sweep);
+    g_ptr_array_unref(server->lingers);
+    g_hash_table_unref(server->peers);
+    g_array_unref(server->unlimited);
     if (server->socket_path != NULL)
         (void)unlink(server->socket_path);
     g_free(server->socket_path);
     g_free(server->address);
     g_free(server);
+}
+
+void server_metrics(const struct server *server, json_t *metrics)
+{
+    json_object_set_new(metrics, "hikeshi_http_connections", json_integer((json_int_t)server->connection_count));
+    json_object_set_new(metrics, "hikeshi_http_body_bytes", json_integer((json_int_t)server->body_bytes));
+    json_object_set_new(metrics, "hikeshi_http_connections_refused_total",
+                        json_integer((json_int_t)server->refused_connections));
+    json_object_set_new(metrics, "hikeshi_http_requests_late_total", json_integer((json_int_t)server->late_requests));
 }

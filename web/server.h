@@ -2,7 +2,8 @@
  *
  * Refuses what libmicrohttpd accepts: Content-Length with Transfer-Encoding, two Content-Lengths or Hosts, malformed
  * header names, NUL in a path (400), bodies over the limit (413), more buffered bodies than memory is meant for (503).
- * Bodies are read whole before the handler runs. Everything happens on the loop's thread. */
+ * Closes connections that are too many from one address, or too slow. Bodies are read whole before the handler runs,
+ * and nothing of them is kept before their owner admits them. Everything happens on the loop's thread. */
 #ifndef WEB_SERVER_H
 #define WEB_SERVER_H
 
@@ -11,6 +12,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct server;
@@ -21,21 +23,35 @@ struct server_request; /* one exchange: alive from the handler's call until its 
  */
 typedef void (*server_handler_fn)(void *arg, struct server_request *request);
 
+/* What all bodies that were admitted to it may take at the same time. Its owner's; outlives the server. */
+struct server_budget {
+    size_t most, used; /* bytes */
+};
+
 struct server_options {
     const char *listen;      /* "127.0.0.1:8460", "[::1]:0"; or NULL and */
     const char *unix_socket; /* a path (created mode 0600, removed by server_free) */
-    size_t max_body;         /* of a request's body, where body_limit is NULL */
-    /* Optional: the ceiling of this request's body, asked before the body is read. */
-    size_t (*body_limit)(void *arg, const struct server_request *request);
+    size_t max_body;         /* of a request's body, where admit is NULL */
+    /* Optional: asked when the headers of a request with a body are in, and nothing of the body was read: calls
+     * server_admit(), or answers (the handler is then not called); now or later, as the handler. */
+    server_handler_fn admit;
     server_handler_fn handler;
     void *arg;
+    uint64_t request_timeout_ms; /* from a request's first line to the end of its body; 0 = none. Then it is closed */
+    unsigned connections_per_address; /* more are closed at once; the /64 of an IPv6 address is one; 0 = any number */
+    const char *const *unlimited;     /* addresses and networks that are not counted, NULL-terminated; NULL = none */
 };
+/* The body may come: at most max_body bytes (else 413), as long as the budget lasts (else 503; NULL = the server's own
+ * ceiling alone). */
+void server_admit(struct server_request *request, size_t max_body, struct server_budget *budget);
 /* ERROR_INVALID for an address that cannot be read, ERROR_IO when it cannot be listened on. */
 struct server *server_new(struct loop *loop, const struct server_options *options, GError **error);
 char *server_address(
     const struct server *server);           /* "127.0.0.1:43121" with the real port, or the socket's path; g_free */
 void server_quiesce(struct server *server); /* accepts no more connections */
 void server_free(struct server *server);    /* ends every exchange */
+/* Adds hikeshi_http_…: connections, bytes of bodies, connections refused, requests that came too slowly. */
+void server_metrics(const struct server *server, json_t *metrics);
 
 const char *server_method(const struct server_request *request);
 const char *server_path(const struct server_request *request); /* decoded, always begins with / */
@@ -55,8 +71,8 @@ bool server_request_gone(const struct server_request *request);
 
 /* The process at the other end of a Unix socket, as it was when it connected, numbered as we see it; 0 = not known. */
 pid_t server_peer_pid(const struct server_request *request);
-/* hung_up(arg) comes at most once, from the loop, when the client closes its connection before the answer was given. For
- * answers that wait long: libmicrohttpd looks at no connection that waits. */
+/* hung_up(arg) comes at most once, from the loop, when the client closes its connection before the answer was given.
+ * For answers that wait long: libmicrohttpd looks at no connection that waits. */
 void server_request_on_hangup(struct server_request *request, void (*hung_up)(void *arg), void *arg);
 
 /* headers: "Name: value", NULL-terminated, or NULL. body is copied. Every answer carries nosniff and no-store. */

@@ -1,4 +1,4 @@
-/* server_request: one exchange: the request line, refusals, the body, the answer. See server.h.
+/* server_request: one exchange: the request line, refusals, the answer. Its body: server_body.c. See server.h.
  *
  * The work a request costs here is one allocation for its paths and, with a body, one more: headers stay where
  * libmicrohttpd has them and are looked up only when a handler asks. */
@@ -8,14 +8,6 @@
 #include <netdb.h>
 #include <string.h>
 #include <strings.h>
-
-/* All exchanges together buffer at most this much; a flood of large bodies is told to come back. */
-#define BODIES_BYTES ((size_t)256 * 1024 * 1024)
-/* A body without (believable) Content-Length starts with this and doubles. */
-#define BODY_FIRST_BYTES ((size_t)64 * 1024)
-/* What is over a limit is read to the end, so that the client reads the answer instead of a reset; up to so many
- * limits. */
-#define DROP_FACTOR 4
 
 /* --- the request line
  * ------------------------------------------------------------------------------------------------- */
@@ -52,7 +44,6 @@ static const char *skip_authority(const char *uri)
 /* Called for each request line, before anything else; what it returns is the exchange's context. */
 void *request_begin(void *arg, const char *uri, struct MHD_Connection *connection)
 {
-    (void)connection;
     struct server *server = arg;
     uri = skip_authority(uri);
     size_t length = strcspn(uri, "?#");
@@ -61,6 +52,8 @@ void *request_begin(void *arg, const char *uri, struct MHD_Connection *connectio
     request->references = 1;
     request->server = server;
     request->refusal = -1;
+    request->socket = connection_of(connection);
+    connection_receives(request->socket);
     memcpy(request->raw_path, uri, length);
     request->raw_path[length] = '\0';
     request->path = request->raw_path + length + 1;
@@ -151,88 +144,33 @@ static enum MHD_Result queue_answer(struct server_request *request)
     return result;
 }
 
-/* An answer before the body: libmicrohttpd then reads no more from this connection, so nothing can hide behind it. */
-static enum MHD_Result refuse_now(struct server_request *request, int code, const char *detail)
+enum MHD_Result request_answer_now(struct server_request *request)
 {
-    request->phase = REQUEST_HANDLING;
-    server_answer_problem(request, errors_http_status(code), errors_code(code), detail, NULL);
+    connection_received(request->socket);
     request->phase = REQUEST_ANSWERED;
     return queue_answer(request);
 }
 
+enum MHD_Result request_refuse(struct server_request *request, int code, const char *detail)
+{
+    request->phase = REQUEST_HANDLING;
+    server_answer_problem(request, errors_http_status(code), errors_code(code), detail, NULL);
+    return request_answer_now(request);
+}
+
 static enum MHD_Result accept_headers(struct server_request *request, const char *method, const char *version)
 {
-    struct server *server = request->server;
     g_strlcpy(request->method, method, sizeof request->method);
     struct header_check check = {0};
     MHD_get_connection_values(request->connection, MHD_HEADER_KIND, check_header, &check);
     const char *problem = request->bad_path ? "the path is malformed" : framing_problem(&check, version);
     if (problem != NULL)
-        return refuse_now(request, ERROR_INVALID, problem);
-    bool body = check.content_length > 0 || check.chunked;
-    if (body)
-        request->body_limit = server->options.body_limit != NULL
-                                  ? server->options.body_limit(server->options.arg, request)
-                                  : server->options.max_body;
-    if (check.content_length > request->body_limit) {
-        if (check.waits_for_continue || check.content_length / DROP_FACTOR > request->body_limit)
-            return refuse_now(request, ERROR_TOO_LARGE, "the body is too large");
-        request->refusal = ERROR_TOO_LARGE;
-    } else if (check.content_length > 0) {
-        request->body_capacity = MIN((size_t)check.content_length, BODY_FIRST_BYTES);
-    }
+        return request_refuse(request, ERROR_INVALID, problem);
+    request->content_length = check.content_length;
+    request->waits_for_continue = check.waits_for_continue;
+    if (check.content_length > 0 || check.chunked)
+        return body_announced(request);
     request->phase = REQUEST_READING;
-    return MHD_YES;
-}
-
-/* --- the body
- * ----------------------------------------------------------------------------------------------------------- */
-
-static void drop_body(struct server_request *request)
-{
-    if (request->body == NULL)
-        return;
-    request->server->body_bytes -= request->body_capacity;
-    g_clear_pointer(&request->body, g_free);
-    request->body_length = request->body_capacity = 0;
-}
-
-static bool make_room(struct server_request *request, size_t length)
-{
-    struct server *server = request->server;
-    size_t needed = request->body_length + length;
-    if (request->body != NULL && needed <= request->body_capacity)
-        return true;
-    size_t capacity = MAX(request->body_capacity, (size_t)512);
-    while (capacity < needed)
-        capacity *= 2;
-    size_t grown = request->body != NULL ? capacity - request->body_capacity : capacity;
-    if (server->body_bytes + grown > BODIES_BYTES)
-        return false;
-    server->body_bytes += grown;
-    request->body = g_realloc(request->body, capacity + 1);
-    request->body_capacity = capacity;
-    return true;
-}
-
-static enum MHD_Result take_body(struct server_request *request, const char *bytes, size_t *length)
-{
-    size_t taken = *length;
-    *length = 0;
-    if (request->refusal < 0) {
-        if (request->body_length + taken > request->body_limit)
-            request->refusal = ERROR_TOO_LARGE;
-        else if (!make_room(request, taken))
-            request->refusal = ERROR_BUSY;
-    }
-    if (request->refusal >= 0) {
-        drop_body(request);
-        request->dropped += taken;
-        return request->dropped / DROP_FACTOR > request->body_limit ? MHD_NO : MHD_YES;
-    }
-    memcpy(request->body + request->body_length, bytes, taken);
-    request->body_length += taken;
-    request->body[request->body_length] = '\0';
     return MHD_YES;
 }
 
@@ -241,6 +179,7 @@ static enum MHD_Result take_body(struct server_request *request, const char *byt
 
 static enum MHD_Result handle(struct server_request *request)
 {
+    connection_received(request->socket);
     request->phase = REQUEST_HANDLING;
     if (request->refusal >= 0)
         server_answer_problem(request, errors_http_status(request->refusal), errors_code(request->refusal),
@@ -270,7 +209,9 @@ enum MHD_Result request_access(void *arg, struct MHD_Connection *connection, con
         request->connection = connection;
         return accept_headers(request, method, version);
     case REQUEST_READING:
-        return *upload_length > 0 ? take_body(request, upload, upload_length) : handle(request);
+        return *upload_length > 0 ? body_take(request, upload, upload_length) : handle(request);
+    case REQUEST_PENDING:
+        return body_decided(request);
     case REQUEST_SUSPENDED:
         if (request->response == NULL) /* woken for the end of the server */
             return MHD_NO;
@@ -297,7 +238,10 @@ void request_over(void *arg, struct MHD_Connection *connection, void **context, 
     hangup_free(g_steal_pointer(&request->hangup));
     if (request->stream != NULL)
         stream_gone(g_steal_pointer(&request->stream));
-    drop_body(request);
+    body_drop(request);
+    linger_answered(g_steal_pointer(&request->linger));
+    connection_rests(request->socket);
+    request->socket = NULL;
     request->connection = NULL;
     request->server = NULL;
     server_request_unref(request);
@@ -318,7 +262,7 @@ void request_respond(struct server_request *request, unsigned status, struct MHD
     hangup_free(g_steal_pointer(&request->hangup));
     request->status = status;
     request->response = response;
-    if (request->phase == REQUEST_SUSPENDED)
+    if (request->phase == REQUEST_SUSPENDED || request->phase == REQUEST_PENDING)
         server_resume(request->server, request->connection);
 }
 

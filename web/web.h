@@ -24,6 +24,8 @@ struct web_route {
     int success;    /* status when the function answers without error (204 when its result is NULL) */
     jobs_fn fn;     /* this, or */
     web_raw_fn raw;
+    web_raw_fn
+        admit; /* of a raw route: whether a body may come: server_admit() or an answer; NULL = as for the others */
     const char *query; /* names of query parameters, separated by spaces; others are refused; NULL = none */
     const char *body;  /* keys of the JSON body for the docs, required ones with '!'; NULL = no body is read */
     bool once;         /* takes an Idempotency-Key: the same key does it once */

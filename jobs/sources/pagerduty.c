@@ -16,6 +16,10 @@
 #define MAX_AGE_MS ((int64_t)49 * 3600 * 1000)
 /* More signatures than anybody has secrets: a header made to cost time. */
 #define MAX_SIGNATURES 16
+/* 2027-01-15T08:00:00.000Z */
+#define TIME_DIGITS 17
+/* Of the body's hash: each byte stands in the database twice. */
+#define KEY_BYTES 16
 
 struct settings {
     char **secrets;
@@ -112,14 +116,32 @@ static bool authenticate(const struct source *source, const struct source_reques
     return match;
 }
 
+/* The digits of the time in the body, as far as there are any. Keys that begin with it stand side by side in the
+ * database's index, which makes intake much faster than hashes alone do. It need not be the right time: the same body
+ * has the same. */
+static void copy_time(const char *body, size_t length, char ret[TIME_DIGITS + 1])
+{
+    static const char name[] = "\"occurred_at\"";
+    const char *end = body + length, *at = memmem(body, length, name, sizeof name - 1);
+    size_t count = 0;
+    for (at = at ? at + sizeof name - 1 : end; at < end && count < TIME_DIGITS && *at != ','; at++)
+        if (g_ascii_isdigit(*at))
+            ret[count++] = *at;
+    ret[count] = '\0';
+}
+
 /* The bytes that are signed. X-Webhook-Id is not: whoever recorded a delivery could have it stored again under any id.
  * A redelivery with other bytes is stored, and recognised by its event's id when it is worked on. */
 static char *dedup_key(const struct source *source, const struct source_request *request, const json_t *body)
 {
     (void)source;
     (void)body;
-    g_autofree char *hash = crypto_sha256_hex(request->body, request->body_length);
-    return g_strconcat("body:", hash, NULL);
+    char time[TIME_DIGITS + 1];
+    uint8_t hash[32];
+    copy_time(request->body, request->body_length, time);
+    crypto_sha256(request->body, request->body_length, hash);
+    g_autofree char *hex = crypto_hex(hash, KEY_BYTES);
+    return g_strconcat(time, ":", hex, NULL);
 }
 
 /* --- events --- */
@@ -332,6 +354,7 @@ const struct source_kind source_pagerduty = {
     .malformed_status = 202,
     .busy_status = 503,
     .keep_malformed = true,
+    .signs_body = true,
     .configure = configure,
     .settings_free = settings_free,
     .authenticate = authenticate,

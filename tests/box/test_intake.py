@@ -2,9 +2,13 @@
 import hashlib
 import hmac
 import json
+import socket
+
+import pytest
 
 from .conftest import AM_TOKEN, PD_OLD_SECRET, PD_SECRET
 from .support.process import wait_for
+from .support.server import Server
 
 
 def sign(body, *secrets):
@@ -56,6 +60,37 @@ def test_unknown_event_is_kept_with_its_reason(site):
     delivery = wait_for(lambda: [d for d in server.items("/deliveries") if d["state"] != "received"], "the delivery")[0]
     text = json.dumps(server.get(f"/deliveries/{delivery['id']}/explain"))
     assert "invented_tomorrow" in text, text
+
+
+def raw(server, head):
+    """What the server says to a request whose body never comes, until it closes the connection."""
+    host, port = server.listen.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(head)
+        said = b""
+        while chunk := connection.recv(65536):
+            said += chunk
+        return said.decode()
+
+
+@pytest.mark.parametrize("path,header,status", [
+    ("/hooks/nobody", "", 404), ("/hooks/am", "Authorization: Bearer wrong\r\n", 401), ("/hooks/git/nobody", "", 403),
+    ("/api/v1/runs", "", 401), ("/api/v1/runs", "Authorization: Bearer hks_wrong\r\n", 401), ("/api/v1/nothing", "", 404)])
+def test_a_body_that_nobody_wants_is_not_waited_for(site, path, header, status):
+    said = raw(site.server, f"POST {path} HTTP/1.1\r\nHost: x\r\n{header}Content-Length: 1000\r\n\r\n".encode())
+    assert said.startswith(f"HTTP/1.1 {status} "), said
+
+
+def test_a_slow_request_is_cut(tmp_path):
+    server = Server(tmp_path / "serve", "http: {request_timeout: 500ms}\nsources: {pd: {kind: pagerduty, secrets: [\"env:PD\"]}}\n",
+                    env={"PD": PD_SECRET}, args=["--no-runner"])
+    try:
+        wait_for(lambda: server.request("GET", "/healthz", token=None)[0] == 200, "the server")
+        for head in (b"", b"GET /healthz HT", b"POST /hooks/pd HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{"):
+            assert raw(server, head) == "", "closed without an answer, which a sender would take for a refusal"
+        assert "hikeshi_http_requests_late_total 1" in server.request("GET", "/metrics", token=None)[1]
+    finally:
+        server.stop()
 
 
 def alertmanager_body(status="firing", **changes):

@@ -31,6 +31,7 @@ static struct {
     /* webhooks */
     char *source, *body, *header, *query;
     int status, retry_after_s;
+    int refused; /* before the body, with this status; 0 = not */
     bool pushed;
     /* run log: all stored events, and whether the run has ended */
     json_t *log;
@@ -216,6 +217,22 @@ FAKE void delivery_receive(struct jobs *jobs G_GNUC_UNUSED, const char *source_n
     g_free(fake.query);
     fake.query = g_strdup(request->query(request->arg, "auth_token"));
     done(arg, fake.status, fake.retry_after_s, "the fake's message");
+}
+
+FAKE bool delivery_admit(struct jobs *jobs G_GNUC_UNUSED, const char *source_name,
+                         const struct source_request *headers G_GNUC_UNUSED, delivery_answer_fn done, void *arg)
+{
+    if (fake.refused == 0)
+        return true;
+    g_free(fake.source);
+    fake.source = g_strdup(source_name);
+    done(arg, fake.refused, 0, "the fake refuses it");
+    return false;
+}
+
+FAKE bool catalog_takes_push(struct catalog *catalog G_GNUC_UNUSED, const char *repository)
+{
+    return strcmp(repository, "ops") == 0;
 }
 
 FAKE bool catalog_push(struct catalog *catalog G_GNUC_UNUSED, const char *repository, const char *signature,

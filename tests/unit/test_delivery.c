@@ -335,6 +335,39 @@ static void answers(void **state)
     assert_int_equal(alertmanager(site, "g", ALERTS("db-1 firing 01")), 503);
 }
 
+/* Headers alone: what may send a body at all. */
+static void admissions(void **state)
+{
+    static const struct {
+        const char *source, *authorization;
+        int status; /* 0 = the body may come */
+        const char *why;
+    } rows[] = {
+        {"nobody", NULL, 404, "no such source"},
+        {"off", "Bearer am-token", 404, "disabled"},
+        {"am", NULL, 401, "credentials stand in the headers, and there are none"},
+        {"am", "Bearer x", 401, "wrong ones"},
+        {"am", "Bearer am-token", 0, "good ones"},
+        {"pd", NULL, 0, "a signature can only be checked with the body"},
+    };
+    struct site *site = *state;
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        struct told told = {0};
+        struct headers headers = {{rows[i].authorization ? "authorization" : NULL}, {rows[i].authorization}};
+        const struct source_request request = {
+            .header = get_header, .query = get_query, .arg = &headers, .body = "", .body_length = 0};
+        bool may = delivery_admit(&site->engine->jobs, rows[i].source, &request, on_answer, &told);
+        if (may == told.done || told.status != rows[i].status)
+            fail_msg("%s: %d", rows[i].why, told.status);
+    }
+    site->engine->jobs.draining = true;
+    struct told told = {0};
+    struct headers none = {{NULL}, {NULL}};
+    const struct source_request request = {.header = get_header, .arg = &none, .body = ""};
+    assert_false(delivery_admit(&site->engine->jobs, "pd", &request, on_answer, &told));
+    assert_int_equal(told.status, 503);
+}
+
 /* The disk is full: SQLite takes the current size as the least that max_page_count can be. */
 static bool sql_job(struct store_tx *tx, void *arg, GError **error)
 {
@@ -937,6 +970,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(answers),
+        TEST(admissions),
         TEST(a_store_that_fails_is_not_an_acceptance),
         TEST(an_incident_starts_one_run),
         TEST(the_same_event_under_another_header_is_worked_on_once),

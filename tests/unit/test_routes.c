@@ -410,16 +410,18 @@ static void test_metrics(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(ask(f, "GET", "/metrics", NULL, NULL), 200);
-    assert_string_equal(f->body, "# HELP hikeshi_deliveries_total deliveries since the start\n"
-                                 "# TYPE hikeshi_deliveries_total counter\n"
-                                 "hikeshi_deliveries_total 7\n"
-                                 "# HELP hikeshi_runs runs\n"
-                                 "# TYPE hikeshi_runs gauge\n"
-                                 "hikeshi_runs{state=\"failed\"} 2\n"
-                                 "hikeshi_runs{state=\"queued\"} 1\n"
-                                 "# HELP hikeshi_store_seconds store seconds\n"
-                                 "# TYPE hikeshi_store_seconds gauge\n"
-                                 "hikeshi_store_seconds 0.5\n");
+    assert_true(g_str_has_prefix(f->body, "# HELP hikeshi_deliveries_total deliveries since the start\n"
+                                          "# TYPE hikeshi_deliveries_total counter\n"
+                                          "hikeshi_deliveries_total 7\n"
+                                          "# HELP hikeshi_http_body_bytes http body bytes\n"));
+    assert_non_null(strstr(f->body, "\nhikeshi_http_connections 1\n"));
+    assert_true(g_str_has_suffix(f->body, "# HELP hikeshi_runs runs\n"
+                                          "# TYPE hikeshi_runs gauge\n"
+                                          "hikeshi_runs{state=\"failed\"} 2\n"
+                                          "hikeshi_runs{state=\"queued\"} 1\n"
+                                          "# HELP hikeshi_store_seconds store seconds\n"
+                                          "# TYPE hikeshi_store_seconds gauge\n"
+                                          "hikeshi_store_seconds 0.5\n"));
 }
 
 /* --- webhooks
@@ -452,6 +454,39 @@ static void test_webhook(void **state)
     }
     g_autofree char *large = g_strnfill(LIMIT_WEBHOOK_BODY_BYTES + 1, ' ');
     assert_int_equal(ask(f, "POST", "/hooks/pd", NULL, large), 413);
+}
+
+/* A body that nobody wants costs nothing: route, credentials and source come before its size. */
+static void test_what_is_looked_at_before_a_body(void **state)
+{
+    static const struct {
+        const char *why, *method, *path, *token;
+        int refused, status; /* of the fake source; wanted */
+    } rows[] = {
+        {"no token", "POST", "/api/v1/runs", NULL, 0, 401},
+        {"a bad token", "POST", "/api/v1/runs", "nonsense", 0, 401},
+        {"a role too low", "POST", "/api/v1/runs", "viewer", 0, 403},
+        {"too large for the API", "POST", "/api/v1/runs", "operator", 0, 413},
+        {"no such path", "POST", "/nothing", NULL, 0, 404},
+        {"no such method", "PUT", "/api/v1/runs", "operator", 0, 405},
+        {"a source that there is not", "POST", "/hooks/nobody", NULL, 404, 404},
+        {"bad credentials in the headers", "POST", "/hooks/am", NULL, 401, 401},
+        {"a webhook may be this large", "POST", "/hooks/pd", NULL, 0, 202},
+        {"an unknown repository", "POST", "/hooks/git/nobody", NULL, 0, 403},
+        {"a push without a signature", "POST", "/hooks/git/ops", NULL, 0, 403},
+    };
+    struct fixture *f = *state;
+    g_autofree char *body = g_strnfill(LIMIT_API_BODY_BYTES + 1, ' ');
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        fake.called = NULL;
+        fake.refused = rows[i].refused;
+        int status = ask(f, rows[i].method, rows[i].path, rows[i].token, body);
+        if (status != rows[i].status || (fake.called != NULL) != (status == 202))
+            row_failed(rows[i].why, "%d, %s was called", status, fake.called != NULL ? fake.called : "nothing");
+    }
+    body[LIMIT_OPEN_BODY_BYTES + 1] = '\0'; /* routes that need no token and no body take next to nothing */
+    assert_int_equal(ask(f, "GET", "/healthz", NULL, body), 413);
+    assert_int_equal(ask(f, "GET", "/healthz", NULL, "{}"), 200);
 }
 
 static void test_push_webhook(void **state)
@@ -727,6 +762,7 @@ int main(void)
         T(test_errors_are_problems),
         T(test_metrics),
         T(test_webhook),
+        T(test_what_is_looked_at_before_a_body),
         T(test_push_webhook),
         T(test_log_of_an_ended_run),
         T(test_log_goes_from_stored_to_live),

@@ -1,216 +1,6 @@
 /* server: what arrives on real sockets: framing, refusals, bodies, pipelining, suspended answers, clients that leave,
  * streams. */
-#include "core/errors.h"
-#include "core/limits.h"
-#include "tests/unit/support.h"
-#include "web/server.h"
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <glib/gstdio.h>
-#include <netinet/in.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-/* --- the server under test: answers by path
- * -------------------------------------------------------------------------------- */
-
-struct fixture {
-    struct loop *loop;
-    struct server *server;
-    char *address, *folder;
-    int handled;
-    struct server_request *held; /* the last request of /later */
-    struct server_stream *stream;
-    int closed; /* streams whose closed() came */
-    int hangups;
-    pid_t peer; /* of the last request of /poll */
-    char *last_path;
-};
-
-static void on_closed(void *arg)
-{
-    struct fixture *f = arg;
-    f->closed++;
-    f->stream = NULL;
-}
-
-static void on_hangup(void *arg)
-{
-    struct fixture *f = arg;
-    f->hangups++;
-    server_answer(f->held, 204, NULL, NULL, "", 0);
-    server_request_unref(g_steal_pointer(&f->held));
-}
-
-static void hold(struct fixture *f, struct server_request *request)
-{
-    f->held = server_request_ref(request);
-    f->peer = server_peer_pid(request);
-    server_request_on_hangup(request, on_hangup, f);
-}
-
-static void echo(struct server_request *request)
-{
-    size_t length = 0;
-    const char *body = server_body(request, &length);
-    g_autofree char *text = g_strdup_printf("%s %s %zu %s peer=%s q=%s", server_method(request), server_path(request),
-                                            length, length < 100 ? body : "...", server_peer(request),
-                                            server_query(request, "q") != NULL ? server_query(request, "q") : "-");
-    server_answer(request, 200, "text/plain", (const char *const[]){"X-Test: yes", NULL}, text, strlen(text));
-}
-
-static void handle(void *arg, struct server_request *request)
-{
-    struct fixture *f = arg;
-    f->handled++;
-    g_free(f->last_path);
-    f->last_path = g_strdup(server_raw_path(request));
-    if (strcmp(server_path(request), "/later") == 0)
-        f->held = server_request_ref(request);
-    else if (strcmp(server_path(request), "/poll") == 0)
-        hold(f, request);
-    else if (strcmp(server_path(request), "/stream") == 0)
-        f->stream = server_stream_new(request, on_closed, f);
-    else
-        echo(request);
-}
-
-static size_t body_limit(void *arg, const struct server_request *request)
-{
-    (void)arg;
-    return strcmp(server_path(request), "/small") == 0 ? 10 : 100000;
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = g_new0(struct fixture, 1);
-    f->loop = loop_new();
-    const struct server_options options = {
-        .listen = "127.0.0.1:0", .body_limit = body_limit, .handler = handle, .arg = f};
-    g_autoptr(GError) error = NULL;
-    f->server = server_new(f->loop, &options, &error);
-    if (f->server == NULL)
-        fail_msg("%s", error->message);
-    f->address = server_address(f->server);
-    f->folder = g_dir_make_tmp("hikeshi-server-XXXXXX", NULL);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    server_free(f->server);
-    server_request_unref(f->held);
-    loop_free(f->loop);
-    g_rmdir(f->folder);
-    g_free(f->folder);
-    g_free(f->address);
-    g_free(f->last_path);
-    g_free(f);
-    return 0;
-}
-
-/* --- a client
- * ---------------------------------------------------------------------------------------------------------------- */
-
-struct client {
-    struct fixture *f;
-    int fd;
-    struct loop_poll *poll;
-    GString *in;
-    bool closed;
-};
-
-static void on_client_readable(void *arg, int events)
-{
-    (void)events;
-    struct client *client = arg;
-    char buffer[65536];
-    ssize_t length = read(client->fd, buffer, sizeof buffer);
-    if (length > 0)
-        g_string_append_len(client->in, buffer, length);
-    else if (length == 0 || errno != EAGAIN) {
-        client->closed = true;
-        loop_poll_set(client->poll, 0);
-    }
-}
-
-static struct client *client_new(struct fixture *f, int family, const struct sockaddr *address, socklen_t length)
-{
-    struct client *client = g_new0(struct client, 1);
-    client->f = f;
-    client->in = g_string_new(NULL);
-    client->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(client->fd, address, length), 0);
-    fcntl(client->fd, F_SETFL, O_NONBLOCK);
-    client->poll = loop_poll_new(f->loop, client->fd, on_client_readable, client);
-    loop_poll_set(client->poll, LOOP_READ);
-    return client;
-}
-
-static struct client *connect_to(struct fixture *f, const char *address)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    to.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
-    return client_new(f, AF_INET, (struct sockaddr *)&to, sizeof to);
-}
-
-static void client_free(struct client *client)
-{
-    loop_poll_free(client->poll);
-    close(client->fd);
-    g_string_free(client->in, TRUE);
-    g_free(client);
-}
-
-/* Writes everything, letting the server read between the pieces. A reset ends it quietly: the server may refuse early.
- */
-static void put(struct client *client, const char *bytes, size_t length)
-{
-    while (length > 0 && !client->closed) {
-        ssize_t written = send(client->fd, bytes, length, MSG_NOSIGNAL);
-        if (written < 0 && errno != EAGAIN)
-            return;
-        if (written > 0) {
-            bytes += written;
-            length -= (size_t)written;
-        }
-        loop_step(client->f->loop);
-    }
-}
-
-static void say(struct client *client, const char *text)
-{
-    put(client, text, strlen(text));
-}
-
-/* Runs the loop until `text` has arrived; fails when the connection closes first. */
-static void expect(struct client *client, const char *text)
-{
-    while (strstr(client->in->str, text) == NULL && !client->closed)
-        loop_step(client->f->loop);
-    if (strstr(client->in->str, text) == NULL)
-        fail_msg("closed before '%s' came; got '%s'", text, client->in->str);
-}
-
-static void expect_closed(struct client *client)
-{
-    while (!client->closed)
-        loop_step(client->f->loop);
-}
-
-static unsigned count(const char *text, const char *needle)
-{
-    unsigned found = 0;
-    for (const char *at = text; (at = strstr(at, needle)) != NULL; at += strlen(needle))
-        found++;
-    return found;
-}
+#include "tests/unit/server_fixture.h"
 
 /* --- tests
  * -------------------------------------------------------------------------------------------------------------------
@@ -255,6 +45,17 @@ static const struct {
     {"space before the colon", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\nhello", "400 ", true, false},
     {"a name with a bracket", "GET /a HTTP/1.1\r\nHost: x\r\nX(y): 1\r\n\r\n", "400 ", true, false},
     {"a name with a tab", "GET /a HTTP/1.1\r\nHost: x\r\nX\ty: 1\r\n\r\n", "400 ", true, false},
+    {"an empty length", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n", "400 ", true, false},
+    {"a length in hex", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0x5\r\n\r\nhello", "400 ", true, false},
+    {"a length with a tail", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5 5\r\n\r\nhello", "400 ", true, false},
+    {"a length over 64 bits", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551621\r\n\r\nhello",
+     "413 ", true, false},
+    {"no version and a coding", "POST /a\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "", true, false},
+    {"a version to come", "GET /a HTTP/2.0\r\nHost: x\r\n\r\n", "HTTP/1.1 505 ", true, false},
+    {"a chunk that is larger than any",
+     "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", "", true, false},
+    {"every server", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "400 ", true, false},
+    {"a tunnel", "CONNECT x:22 HTTP/1.1\r\nHost: x\r\n\r\n", "400 ", true, false},
     {"no Host", "GET /a HTTP/1.1\r\n\r\n", "400 ", true, false},
     {"two Hosts", "GET /a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "400 ", true, false},
     {"NUL in the path", "GET /a%00b HTTP/1.1\r\nHost: x\r\n\r\n", "400 ", true, false},

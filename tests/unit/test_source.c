@@ -351,6 +351,8 @@ static void pagerduty_dedup_keys(void **state)
         {request(&b, "{}"), true, "the header is not signed: under another id it is still the same"},
         {request(&none, "{}"), true, "no header"},
         {request(&a, "{ }"), false, "other bytes, whatever the header says"},
+        {request(&a, "{\"occurred_at\""), false, "a body that breaks off"},
+        {request(&a, "{\"occurred_at\":\"2027-01-15T08:00"), false, "in the middle of its time"},
     };
     struct source_request first = request(&a, "{}");
     g_autofree char *key = source("pd")->kind->dedup_key(source("pd"), &first, NULL);
@@ -359,6 +361,9 @@ static void pagerduty_dedup_keys(void **state)
         if ((strcmp(key, other) == 0) != rows[i].same)
             fail_msg("%s: %s and %s", rows[i].why, key, other);
     }
+    struct source_request timed = request(&none, "{\"occurred_at\": \"2027-01-15T08:00:00.000Z\"}");
+    g_autofree char *ordered = source("pd")->kind->dedup_key(source("pd"), &timed, NULL);
+    assert_true(g_str_has_prefix(ordered, "20270115080000000:")); /* side by side in the index */
 }
 
 #define AM_ALERT(fp, status, start)                                                                                    \
