@@ -61,7 +61,7 @@
 /* GitHub drops a larger step summary whole (docs.github.com, "Adding a job summary"). */
 #define LIMIT_STEP_SUMMARY_BYTES (1024 * 1024)
 /* A chart that takes longer waits for something. Its output is read like any manifest: LIMIT_MANIFEST_BYTES. */
-#define LIMIT_RENDER_MS (60 * 1000)
+#define LIMIT_RENDER_MS        (60 * 1000)
 #define LIMIT_TOOL_ERROR_BYTES (64 * 1024) /* kept of a program's standard error */
 /* How far back coverage looks for a file's last change: some 50 microseconds a commit. */
 #define LIMIT_COVERAGE_HISTORY_COMMITS 20000
