@@ -7,7 +7,6 @@
 #include "jobs/coverage/coverage.h"
 #include "jobs/coverage/gaps.h"
 #include "jobs/coverage/links.h"
-#include "jobs/coverage/render.h"
 #include "jobs/coverage/skeleton.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,8 +79,6 @@ static bool check_usage(struct work *work, GError **error)
         wrong = "--write-baseline writes all gaps: not with --changed-since";
     else if (cli_given(call, "write-baseline") && cli_given(call, "fix"))
         wrong = "--fix writes the documents, --write-baseline says that they are not needed: give one of them";
-    else if (cli_given(call, "render") && cli_given(call, "changed-since"))
-        wrong = "--render shows what is, not what was: not with --changed-since";
     else if (cli_given(call, "token-file") && !cli_given(call, "server"))
         wrong = "--token-file is for --server";
     if (wrong)
@@ -98,11 +95,10 @@ static bool read_all(struct work *work, GError **error)
     g_auto(GStrv) manifests = paths_of(call, "manifests"), alerts = paths_of(call, "alerts"),
                   runbooks = paths_of(call, "runbooks");
     struct scan_paths paths = {manifests, alerts, runbooks};
+    struct coverage_options options = {since, cli_given(call, "strict"), cli_given(call, "render")};
     g_autoptr(scan_t) scan = scan_new(&paths, work->settings, since != NULL, error);
-    if (scan && cli_given(call, "render"))
-        render_scan(scan, work->settings);
     coverage_free(work->coverage);
-    work->coverage = scan ? coverage_read(scan, work->settings, since, cli_given(call, "strict"), error) : NULL;
+    work->coverage = scan ? coverage_read(scan, work->settings, &options, error) : NULL;
     return work->coverage != NULL;
 }
 
@@ -208,7 +204,7 @@ static int coverage_command(struct cli_call *call)
 }
 
 static const struct cli_option options[] = {
-    {.name = "manifests", .value = "DIR", .repeated = true, .help = "Kubernetes manifests; may be given several times"},
+    {.name = "manifests", .value = "DIR", .repeated = true, .help = "Kubernetes manifests"},
     {.name = "alerts", .value = "DIR", .repeated = true, .help = "PrometheusRule objects or rule files"},
     {.name = "runbooks", .value = "DIR", .repeated = true, .help = "runbooks and documents"},
     {.name = "config", .value = "FILE", .help = "default: hikeshi/coverage.yaml, if it is there"},
@@ -226,10 +222,7 @@ static const struct cli_option options[] = {
     {.name = "format",
      .value = "text|json|github|markdown|sarif|junit",
      .help = "how to print the answer (default: text)"},
-    {.name = "report",
-     .value = "FORMAT=FILE",
-     .repeated = true,
-     .help = "write the answer to a file too; may be given several times"},
+    {.name = "report", .value = "FORMAT=FILE", .repeated = true, .help = "write the answer to a file too"},
     CLI_OPTION_END,
 };
 
@@ -237,7 +230,17 @@ const struct cli_command cmd_coverage = {
     .name = "coverage",
     .arguments = "",
     .summary = "which workloads and alerts have no runbook",
-    .details = "Exit status: 0 covered, 1 there are gaps, 2 wrong usage or a path that cannot be read.",
+    .details =
+        "Compares manifests and alert rules with runbooks and documents, and says which have none, and which "
+        "documents\n"
+        "cover nothing, are out of date or have dead links. hikeshi/coverage.yaml sets what is ignored and how bad "
+        "each\n"
+        "finding is.\n\n"
+        "In a pull request: --changed-since origin/main. With gaps that are known already: --baseline. In GitHub\n"
+        "Actions: --format github.\n\n"
+        "Exit status: 0 covered, 1 there are gaps (or other errors), 2 wrong usage or a path that cannot be read, 3 "
+        "and 4\n"
+        "the server cannot be reached, or refuses.",
     .options = options,
     .run = coverage_command,
 };

@@ -222,7 +222,7 @@ static void compare_documents(struct comparing *comparing)
             add_document(comparing->changes, CHANGE_ADDED, document, NULL);
         else if (strcmp(before->file, document->file) != 0)
             add_document(comparing->changes, CHANGE_RENAMED, document, before);
-        else if (before != document)
+        else if (before != document && g_strcmp0(before->digest, document->digest) != 0)
             add_document(comparing->changes, CHANGE_MODIFIED, document, before);
         if (before)
             g_hash_table_remove(gone, before->file);
@@ -308,6 +308,12 @@ static void narrow_subjects(struct coverage *coverage, const struct changes *cha
     coverage->subjects = kept;
 }
 
+/* What could not be rendered hides what the change does to it. */
+static bool is_news(const struct past *past, const struct input *input)
+{
+    return input->rendered || past_touches(past, input);
+}
+
 void changes_narrow(struct coverage *coverage, bool keep_skipped)
 {
     const struct changes *changes = coverage->changes;
@@ -321,7 +327,7 @@ void changes_narrow(struct coverage *coverage, bool keep_skipped)
             g_ptr_array_remove_index(coverage->documents, i);
     }
     for (guint i = coverage->skipped->len; !keep_skipped && i-- > 0;)
-        if (!past_touches(changes->past, coverage->skipped->pdata[i]))
+        if (!is_news(changes->past, coverage->skipped->pdata[i]))
             g_ptr_array_remove_index(coverage->skipped, i);
     narrow_subjects(coverage, changes);
 }

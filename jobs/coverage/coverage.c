@@ -1,6 +1,8 @@
 /* coverage: answers, for each workload and alert, which documents cover it and by what. */
 #include "jobs/coverage/coverage.h"
 #include "jobs/coverage/changes.h"
+#include "jobs/coverage/past_tree.h"
+#include "jobs/coverage/render.h"
 #include <string.h>
 
 void subject_answer_free(struct subject_answer *answer)
@@ -118,11 +120,6 @@ struct coverage *coverage_judge(const GPtrArray *inputs, const struct coverage_s
     return coverage;
 }
 
-static bool wants_digest(const void *past, const struct input *input)
-{
-    return past_touches(past, input);
-}
-
 /* The first folder of runbooks; else the one that holds the first of them. */
 static void choose_folder(struct coverage *coverage, const struct scan *scan)
 {
@@ -139,22 +136,48 @@ static void choose_folder(struct coverage *coverage, const struct scan *scan)
     coverage->new_folder = g_strdup(place_relative(chosen, folder));
 }
 
-struct coverage *coverage_read(struct scan *scan, const struct coverage_settings *settings, const char *since,
-                               bool strict, GError **error)
+struct reading {
+    const struct past *past; /* NULL: nothing is compared */
+    bool render;
+};
+
+/* What is rendered is read anew in the past, and never the same pointer. */
+static bool wants_digest(const void *arg, const struct input *input)
+{
+    const struct reading *reading = arg;
+    return reading->past && (reading->render || past_touches(reading->past, input));
+}
+
+static bool compare(struct coverage *coverage, const struct scan *scan, const struct coverage_settings *settings,
+                    const struct coverage_options *options, struct past *past, GError **error)
+{
+    g_autoptr(GPtrArray) inputs =
+        options->render ? past_tree_inputs(past, scan, settings, error) : past_inputs(past, scan, settings);
+    if (!inputs) {
+        past_free(past);
+        return false;
+    }
+    coverage->changes = changes_new(coverage, coverage_judge(inputs, settings), past, options->since);
+    changes_narrow(coverage, options->strict);
+    return true;
+}
+
+struct coverage *coverage_read(struct scan *scan, const struct coverage_settings *settings,
+                               const struct coverage_options *options, GError **error)
 {
     struct past *past = NULL;
-    if (since && !(past = past_new(scan, since, error)))
+    if (options->since && !(past = past_new(scan, options->since, error)))
         return NULL;
     if (past)
         past_add_unknown(past, scan);
-    inputs_read(scan->inputs, &settings->rules, past ? wants_digest : NULL, past);
+    if (options->render)
+        render_scan(scan, settings);
+    struct reading reading = {past, options->render};
+    inputs_read(scan->inputs, &settings->rules, wants_digest, &reading);
     struct coverage *coverage = coverage_judge(scan->inputs, settings);
     choose_folder(coverage, scan);
-    if (past) {
-        g_autoptr(GPtrArray) inputs = past_inputs(past, scan, settings);
-        coverage->changes = changes_new(coverage, coverage_judge(inputs, settings), past, since);
-        changes_narrow(coverage, strict);
-    }
+    if (past && !compare(coverage, scan, settings, options, past, error))
+        g_clear_pointer(&coverage, coverage_free);
     return coverage;
 }
 

@@ -41,10 +41,14 @@ void subject_answer_free(struct subject_answer *answer);
 
 /* Judges inputs that were read. Holds them. */
 struct coverage *coverage_judge(const GPtrArray *inputs, const struct coverage_settings *settings);
-/* Reads the scan's inputs and judges them. With `since`, what changed since that revision: see changes.h. `strict`
- * keeps all skipped files. NULL: ERROR_INVALID. */
-struct coverage *coverage_read(struct scan *scan, const struct coverage_settings *settings, const char *since,
-                               bool strict, GError **error);
+struct coverage_options {
+    const char *since; /* a revision: only what changed since HEAD left it (changes.h); or NULL */
+    bool strict;       /* keep all skipped files among what changed */
+    bool render;       /* charts and kustomizations: render.h */
+};
+/* Reads the scan's inputs and judges them. NULL: ERROR_INVALID, ERROR_IO. */
+struct coverage *coverage_read(struct scan *scan, const struct coverage_settings *settings,
+                               const struct coverage_options *options, GError **error);
 void coverage_free(struct coverage *coverage);
 /* Of workloads and alerts together, 0 to 100; 100 when there is nothing to cover. */
 double coverage_percent(const struct coverage *coverage);

@@ -187,3 +187,50 @@ def test_real_kustomize(tmp_path):
     found = json.loads(done.stdout)
     assert names(found) == [("prod-web", "deploy/prod/kustomization.yaml", 1)]
     assert skipped(found)["deploy/far/kustomization.yaml"].startswith("kustomize build: ")
+
+
+PRINTS_VALUES = r"""
+echo '---'; echo '# Source: My_Shop/templates/web.yaml'
+echo 'kind: Deployment'; echo 'metadata: {name: shop-web}'; echo "spec: {values: '$(cat "$3/values.yaml")'}"
+if [ -f "$3/templates/db.yaml" ]; then echo '---'; echo '# Source: My_Shop/templates/db.yaml'; echo 'kind: Job'; echo 'metadata: {name: shop-db}'; fi
+[ -f "$3/charts/fetched.tgz" ] || { echo missing >&2; exit 1; }
+"""
+
+
+def changed(repository, tools, *args):
+    found = answer(repository, tools, "--render", "--changed-since", "main", *args)
+    return found, {(c["change"], c["name"], c["file"]) for c in found["changes"]["workloads"]}
+
+
+def test_what_a_change_does_to_what_is_rendered(repository, tools, tmp_path):
+    """The chart is rendered as it was, too: with the dependencies that CI has fetched, which are not in Git."""
+    tools("helm", PRINTS_VALUES)
+    tools("kustomize", 'echo "kind: Deployment"; echo "metadata: {name: prod-$(cat "$2/../base/web.yaml" | head -2 | tr -cd a-z)}"\n')
+    repository.write(".gitignore", "*.tgz\n")
+    repository.commit({"outside/notes.txt": "x\n"})
+    repository.write("deploy/shop/charts/fetched.tgz", "x")
+    os.symlink("/etc", os.path.join(repository.path, "deploy/shop/etc"))
+    repository.commit()
+    repository.git("checkout", "-q", "-b", "change")
+    before = set(os.listdir(tmp_path))
+    assert changed(repository, tools)[1] == set()
+    repository.commit({"deploy/shop/values.yaml": "name: y\n"})
+    found, rows = changed(repository, tools)
+    assert rows == {("modified", "shop-web", "deploy/shop/templates/web.yaml")} and [w["name"] for w in found["workloads"]] == ["shop-web"]
+    repository.git("rm", "-q", "deploy/shop/templates/db.yaml")
+    repository.commit({"deploy/shop/values.yaml": "name: x\n", "deploy/base/web.yaml": workload("other")})
+    found, rows = changed(repository, tools)
+    assert rows == {("deleted", "shop-db", "deploy/shop/templates/db.yaml"), ("renamed", "prod-kindeploymentmetadatanameother", "deploy/prod/kustomization.yml")}
+    assert found["changes"]["documents"] == [] and set(os.listdir(tmp_path)) == before
+    os.remove(os.path.join(repository.path, "deploy/shop/charts/fetched.tgz"))
+    assert skipped(changed(repository, tools)[0]) == {"deploy/shop/Chart.yaml": "helm template: missing"}
+
+
+def test_no_copy_is_left(repository, tools, tmp_path):
+    tools("helm", "exit 1\n")
+    (tmp_path / "tmp").mkdir()
+    repository.git("checkout", "-q", "-b", "change")
+    repository.commit({"deploy/plain.yaml": workload("other")})
+    done = coverage(repository, tools, "--render", "--changed-since", "main", env={"TMPDIR": str(tmp_path / "tmp")})
+    assert done.returncode == 1 and json.loads(done.stdout)["changes"]["workloads"][0]["change"] == "renamed"
+    assert os.listdir(tmp_path / "tmp") == []
