@@ -26,6 +26,9 @@ static const struct cli_subcommand subcommands[] = {
      cmd_hosts_check},
     {"exec", "FILTER ARGV...", "run a command on hosts from here: hikeshi hosts exec 'role=web' -- uptime",
      cmd_hosts_exec_options, cmd_hosts_exec},
+    {"import", "FILE...",
+     "print the hosts of an OpenSSH configuration or an Ansible inventory as hikeshi/inventory.yaml",
+     cmd_hosts_import_options, cmd_hosts_import},
     {"trust", "HOST", "put the key that a host shows on file, when it is the right one", cmd_hosts_trust_options,
      cmd_hosts_trust},
     {NULL, NULL, NULL, NULL, NULL},
@@ -33,7 +36,7 @@ static const struct cli_subcommand subcommands[] = {
 
 const struct cli_command cmd_hosts = {
     .name = "hosts",
-    .summary = "list hosts, check them, run a command on them, trust their keys",
+    .summary = "list, check, import hosts, run a command on them, trust their keys",
     .details =
         "FILTER is '*', names separated by commas, or a filter like 'role=web & env in (prod, stage)'. check and exec\n"
         "reach hosts from this machine, with this user's keys.\n\n"

@@ -4,9 +4,11 @@
 
 #include "cli/cli.h"
 
-extern const struct cli_option cmd_hosts_check_options[], cmd_hosts_exec_options[], cmd_hosts_trust_options[];
+extern const struct cli_option cmd_hosts_check_options[], cmd_hosts_exec_options[], cmd_hosts_import_options[],
+    cmd_hosts_trust_options[];
 int cmd_hosts_check(struct cli_call *call);
 int cmd_hosts_exec(struct cli_call *call);
+int cmd_hosts_import(struct cli_call *call);
 int cmd_hosts_trust(struct cli_call *call);
 
 #endif

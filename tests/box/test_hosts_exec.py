@@ -125,3 +125,17 @@ def test_ctrl_c_stops_the_command_on_every_host(terminal):
     out, err = child.communicate(timeout=60)
     assert child.returncode == 1 and out.count("stopped on web-") == 10, out + err
     assert not any(os.path.exists(f"/proc/{pid}") for pid in open(mark).read().split())
+
+
+def test_an_imported_list_works(terminal):
+    config = terminal.folder / "config"
+    config.write_text(f"Host one\n HostName 127.0.0.1\nHost *\n Port {terminal.sshd.port}\n User {terminal.sshd.user}\nMatch user x\n")
+    done = subprocess.run([HIKESHI, "hosts", "import", str(config)], capture_output=True, text=True)
+    assert done.returncode == 0 and f"{config}:6: warning: Match is not supported" in done.stderr, done.stderr
+    (terminal.folder / "new.yaml").write_text(done.stdout)
+    done = terminal("exec", "--inventory", "new.yaml", "one", "--", "echo", "here")
+    assert (done.returncode, done.stdout) == (0, "one: here\n"), done
+    ini = terminal.folder / "hosts.ini"
+    ini.write_text("[web]\nweb[1:2] ansible_host=127.0.0.1\n")
+    done = subprocess.run([HIKESHI, "hosts", "import", str(ini), "--json"], capture_output=True, text=True)
+    assert json.loads(done.stdout) == {"hosts": {f"web{n}": {"address": "127.0.0.1", "labels": {"web": "true"}} for n in (1, 2)}}
