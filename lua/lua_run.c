@@ -242,7 +242,9 @@ static void on_deadline(void *arg)
 static void on_grace_over(void *arg)
 {
     struct lua_run *run = arg;
-    raise_level(run, LEVEL_GRACE_OVER, ERROR_CANCELLED);
+    /* The first reason stands: a thread that is slow to hear of its time-out has timed out all the same. */
+    bool stopped = bridge_level(run->bridge) != LEVEL_NONE;
+    raise_level(run, LEVEL_GRACE_OVER, stopped ? bridge_level_code(run->bridge) : ERROR_CANCELLED);
     abandon_calls(run, true);
 }
 

@@ -26,9 +26,13 @@ static char *setup_run(struct engine *engine)
     return start_run(engine, "disk");
 }
 
-/* A process that stands for a worker's: it has nothing of ours (the store's lock, the test's output). */
+/* A process that stands for a worker's: when this returns it has nothing of ours (the store's lock, the test's output).
+ */
 static pid_t worker_process(void)
 {
+    int ends[2];
+    char none;
+    assert_int_equal(pipe(ends), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -37,6 +41,9 @@ static pid_t worker_process(void)
     }
     while (pid == 0)
         pause();
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &none, 1), 0); /* its end of the pipe is closed, too */
+    close(ends[0]);
     return pid;
 }
 
