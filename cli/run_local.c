@@ -59,13 +59,7 @@ static void go_on(struct local *local)
 static const json_t *waiting_step(const struct local *local)
 {
     const char *id = json_get_string(run_record_waiting(local->record), "step", "");
-    size_t index;
-    json_t *step;
-    json_array_foreach (json_object_get(local->job, "steps"), index, step) {
-        if (strcmp(json_get_string(step, "id", ""), id) == 0)
-            return step;
-    }
-    return NULL;
+    return json_find(json_object_get(local->job, "steps"), "id", id);
 }
 
 static bool approved_by_option(const struct local *local, const char *step)

@@ -108,12 +108,7 @@ static void say(struct finding_list *findings, const json_t *coverage, const jso
 
 static bool step_ran(const json_t *coverage, const char *id)
 {
-    size_t i;
-    json_t *step;
-    json_array_foreach (json_object_get(coverage, "steps"), i, step)
-        if (strcmp(json_get_string(step, "id", ""), id) == 0)
-            return json_get_bool(step, "ran", false);
-    return false;
+    return json_get_bool(json_find(json_object_get(coverage, "steps"), "id", id), "ran", false);
 }
 
 static void count_branch(const json_t *coverage, const json_t *branch, struct test_coverage_sums *sums,

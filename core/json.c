@@ -143,6 +143,18 @@ const char *json_path_string(const json_t *value, const char *path)
     return json_string_value(json_path(value, path));
 }
 
+json_t *json_find(const json_t *array, const char *key, const char *text)
+{
+    size_t index;
+    json_t *object;
+    json_array_foreach (array, index, object) {
+        const char *found = json_get_string(object, key, NULL);
+        if (found != NULL && text != NULL && strcmp(found, text) == 0)
+            return object;
+    }
+    return NULL;
+}
+
 const char *json_get_string(const json_t *object, const char *key, const char *fallback)
 {
     const char *text = json_string_value(json_object_get(object, key));

@@ -1,6 +1,7 @@
 /* json: the only door to jansson, with what it lacks: errors with line and column, paths, limits.
  *
- * json_t is used as the value type throughout. Ownership follows jansson's names: json_X_set_new steals, json_X_get borrows. */
+ * json_t is used as the value type throughout. Ownership follows jansson's names: json_X_set_new steals, json_X_get
+ * borrows. */
 #ifndef CORE_JSON_H
 #define CORE_JSON_H
 
@@ -10,8 +11,8 @@
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
 
-/* Parses one JSON value of at most LIMIT_JSON_DEPTH levels; duplicate keys are an error. `name` is what messages call the
- * input ("body", a file's path): "body:3:14: invalid token". ERROR_PARSE. Caller owns the result. */
+/* Parses one JSON value of at most LIMIT_JSON_DEPTH levels; duplicate keys are an error. `name` is what messages call
+ * the input ("body", a file's path): "body:3:14: invalid token". ERROR_PARSE. Caller owns the result. */
 json_t *json_parse(const char *text, size_t length, const char *name, GError **error);
 
 /* Compact text with sorted keys: the canonical form for digests and storage. Caller frees with g_free. Strings that are
@@ -23,10 +24,15 @@ char *json_text_pretty(const json_t *value);
 json_t *json_text_value(const char *bytes, size_t length);
 
 /* Walks dotted object keys from value: json_path(event, "event.data.service.summary"). A key may hold dots
- * itself: "labels.app.kubernetes.io/name" finds labels → "app.kubernetes.io/name". Borrowed; NULL when absent or null. */
+ * itself: "labels.app.kubernetes.io/name" finds labels → "app.kubernetes.io/name". Borrowed; NULL when absent or null.
+ */
 json_t *json_path(const json_t *value, const char *path);
 /* The string at a path, or NULL when absent or not a string. Borrowed. */
 const char *json_path_string(const json_t *value, const char *path);
+
+/* The first object of an array (NULL: none) whose member `key` is this text. Borrowed; NULL when there is none, or no
+ * text. */
+json_t *json_find(const json_t *array, const char *key, const char *text);
 
 /* Object members with a default. Borrowed. */
 const char *json_get_string(const json_t *object, const char *key, const char *fallback);

@@ -10,12 +10,7 @@
 
 static const json_t *planned_step(const json_t *plan, const char *id)
 {
-    size_t index;
-    json_t *step;
-    json_array_foreach (json_object_get(json_object_get(plan, "body_json"), "steps"), index, step)
-        if (g_strcmp0(json_get_string(step, "id", NULL), id) == 0)
-            return step;
-    return NULL;
+    return json_find(json_object_get(json_object_get(plan, "body_json"), "steps"), "id", id);
 }
 
 static const json_t *policy_named(const struct catalog_set *set, const char *name)

@@ -297,16 +297,6 @@ static const struct field case_fields[] = {
     {NULL},
 };
 
-static bool name_is_taken(const json_t *cases, const char *name)
-{
-    size_t i;
-    json_t *other;
-    json_array_foreach (cases, i, other)
-        if (g_strcmp0(json_get_string(other, "name", NULL), name) == 0)
-            return true;
-    return false;
-}
-
 READER(read_cases)
 {
     json_t *cases = json_array();
@@ -318,7 +308,7 @@ READER(read_cases)
         json_object_set_new(one, "line", json_integer(value->items[i]->line));
         field_read_map(reader, value->items[i], "a case", case_fields, one);
         const char *name = json_get_string(one, "name", NULL);
-        if (name && name_is_taken(cases, name))
+        if (json_find(cases, "name", name))
             field_error(reader, "duplicate", value->items[i], NULL, "there are two cases named '%s'", name);
         json_array_append_new(cases, one);
     }

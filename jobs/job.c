@@ -119,22 +119,12 @@ static bool reaches(const struct reach *reach, const json_t *host)
     return !reach->runbook || hostfilter_matches(reach->runbook, name, labels, reach->params);
 }
 
-static const json_t *host_named(const json_t *inventory, const char *name)
-{
-    size_t index;
-    json_t *host;
-    json_array_foreach (inventory, index, host)
-        if (g_strcmp0(json_get_string(host, "name", NULL), name) == 0)
-            return host;
-    return NULL;
-}
-
 /* Marks the jump hosts on the way to an allowed host. A loop ends where a host is marked already. */
 static void mark_jumps(GHashTable *jumps, const json_t *inventory, const json_t *host)
 {
     for (const char *name;
          host && (name = json_get_string(host, "jump", NULL)) && g_hash_table_add(jumps, (char *)name);)
-        host = host_named(inventory, name);
+        host = json_find(inventory, "name", name);
 }
 
 static void split_inventory(json_t *job, const json_t *inventory, const struct reach *reach)

@@ -208,12 +208,7 @@ static const char *manual_trigger(const struct runbook *runbook)
 
 static json_t *alert_of(const json_t *incident, const char *id)
 {
-    json_t *alert;
-    size_t index;
-    json_array_foreach (json_object_get(incident, "alerts"), index, alert)
-        if (g_strcmp0(json_get_string(alert, "id", NULL), id) == 0)
-            return alert;
-    return NULL;
+    return json_find(json_object_get(incident, "alerts"), "id", id);
 }
 
 /* What the request says the run is for: {"incident","alert"}, as steps will see them. New reference. */

@@ -25,11 +25,9 @@ static bool lists(const json_t *list, const char *name)
 static const char *resolve(const json_t *inventory, const char *word)
 {
     size_t i;
-    json_t *host;
-    json_array_foreach (inventory, i, host) {
-        if (strcmp(json_get_string(host, "name", ""), word) == 0)
-            return json_get_string(host, "name", NULL);
-    }
+    json_t *host = json_find(inventory, "name", word);
+    if (host != NULL)
+        return json_get_string(host, "name", NULL);
     json_array_foreach (inventory, i, host) {
         if (lists(json_object_get(host, "aliases"), word) || strcmp(json_get_string(host, "address", ""), word) == 0)
             return json_get_string(host, "name", NULL);

@@ -29,16 +29,6 @@ void ssh_target_unref(struct ssh_target *target)
         g_rc_box_release_full(target, target_clear);
 }
 
-static const json_t *find_host(const json_t *inventory, const char *name)
-{
-    size_t index;
-    json_t *host;
-    json_array_foreach (inventory, index, host)
-        if (strcmp(json_get_string(host, "name", ""), name) == 0)
-            return host;
-    return NULL;
-}
-
 static char *strip_brackets(const char *address)
 {
     size_t length = strlen(address);
@@ -81,7 +71,7 @@ static struct ssh_target *target_at(const json_t *host, const json_t *inventory,
         return NULL;
     const char *jump = json_get_string(host, "jump", NULL);
     if (jump != NULL && *jump != '\0') {
-        const json_t *next = find_host(inventory, jump);
+        const json_t *next = json_find(inventory, "name", jump);
         if (next == NULL) {
             errors_set(error, ERROR_NOT_IN_INVENTORY,
                        "host '%s' is reached through '%s', which the inventory does not have", target->name, jump);

@@ -129,12 +129,24 @@ static void test_scalars(void **state)
     assert_string_equal(text, "{\"a\":\"\xef\xbf\xbd\",\"b\":null}");
 }
 
+static void test_find(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) list = json_pack("[s, {s:i}, {s:s}, {s:s, s:i}, {s:s, s:i}]", "x", "name", 1, "id", "a", "name",
+                                       "a", "n", 1, "name", "a", "n", 2);
+    assert_int_equal(json_get_integer(json_find(list, "name", "a"), "n", 0), 1); /* the first */
+    assert_null(json_find(list, "name", "b"));
+    assert_null(json_find(list, "name", NULL));
+    assert_null(json_find(NULL, "name", "a"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse), cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_bytes), cmocka_unit_test(test_text_is_never_null),
-        cmocka_unit_test(test_paths), cmocka_unit_test(test_scalars),
+        cmocka_unit_test(test_parse),   cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_bytes),   cmocka_unit_test(test_text_is_never_null),
+        cmocka_unit_test(test_paths),   cmocka_unit_test(test_find),
+        cmocka_unit_test(test_scalars),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
