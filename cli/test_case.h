@@ -20,4 +20,7 @@ json_t *test_case_run(const struct test_case_options *options);
 /* test_expect.c: appends to `problems` how `run` (product shape) differs from `expect` (may be NULL: it succeeds). */
 void test_expect(const json_t *expect, const json_t *run, json_t *problems);
 
+/* Appends one text to `problems`; it may hold any bytes and lines. */
+void test_problem(json_t *problems, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
 #endif

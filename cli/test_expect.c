@@ -4,8 +4,7 @@
 #include "core/yaml_write.h"
 #include <string.h>
 
-static void differ(json_t *problems, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static void differ(json_t *problems, const char *format, ...)
+void test_problem(json_t *problems, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -43,15 +42,16 @@ static void expect_state(const json_t *wanted, const json_t *run, json_t *proble
     if (strcmp(json_string_value(wanted), state) == 0)
         return;
     g_autofree char *error = first_error(run);
-    differ(problems, "the run should end as %s, and is %s%s%s%s%s%s", json_string_value(wanted), state,
-           reason ? " (" : "", reason ? reason : "", reason ? ")" : "", *error ? "\n" : "", error);
+    test_problem(problems, "the run should end as %s, and is %s%s%s%s%s%s", json_string_value(wanted), state,
+                 reason ? " (" : "", reason ? reason : "", reason ? ")" : "", *error ? "\n" : "", error);
 }
 
 static void expect_reason(const json_t *wanted, const json_t *run, json_t *problems)
 {
     const char *reason = json_get_string(run, "reason", NULL);
     if (g_strcmp0(json_string_value(wanted), reason) != 0)
-        differ(problems, "the reason should be %s, and is %s", json_string_value(wanted), reason ? reason : "none");
+        test_problem(problems, "the reason should be %s, and is %s", json_string_value(wanted),
+                     reason ? reason : "none");
 }
 
 static void expect_verified(const json_t *wanted, const json_t *run, json_t *problems)
@@ -59,17 +59,12 @@ static void expect_verified(const json_t *wanted, const json_t *run, json_t *pro
     const json_t *got = json_object_get(run, "verified");
     g_autofree char *should = json_text(wanted), *is = json_text(got);
     if (!json_equal(wanted, got))
-        differ(problems, "verified should be %s, and is %s", should, is);
+        test_problem(problems, "verified should be %s, and is %s", should, is);
 }
 
 static const json_t *step_of(const json_t *run, const char *id)
 {
-    size_t i;
-    json_t *step;
-    json_array_foreach (json_object_get(run, "steps"), i, step)
-        if (strcmp(json_get_string(step, "id", ""), id) == 0)
-            return step;
-    return NULL;
+    return json_find(json_object_get(run, "steps"), "id", id);
 }
 
 static void expect_steps(const json_t *wanted, const json_t *run, json_t *problems)
@@ -81,8 +76,8 @@ static void expect_steps(const json_t *wanted, const json_t *run, json_t *proble
         const char *got = json_get_string(step, "result", json_get_string(step, "state", "pending"));
         const char *message = json_get_string(json_object_get(step, "error"), "message", NULL);
         if (strcmp(json_string_value(result), got) != 0)
-            differ(problems, "step '%s' should be %s, and is %s%s%s", id, json_string_value(result), got,
-                   message ? ": " : "", message ? message : "");
+            test_problem(problems, "step '%s' should be %s, and is %s%s%s", id, json_string_value(result), got,
+                         message ? ": " : "", message ? message : "");
     }
 }
 
@@ -104,7 +99,7 @@ static void expect_data(const json_t *wanted, const json_t *run, json_t *problem
         if (same_value(value, got))
             continue;
         g_autofree char *should = plain(value), *is = plain(got);
-        differ(problems, "data.%s should be %s, and is %s", key, should, is);
+        test_problem(problems, "data.%s should be %s, and is %s", key, should, is);
     }
 }
 
@@ -136,7 +131,7 @@ static void expect_notes(const json_t *wanted, const json_t *run, json_t *proble
         if (found)
             continue;
         g_autofree char *all = all_of(notes, "text");
-        differ(problems, "there should be the note\n  %s\nand the notes are%s", json_string_value(text), all);
+        test_problem(problems, "there should be the note\n  %s\nand the notes are%s", json_string_value(text), all);
     }
 }
 
@@ -162,7 +157,7 @@ static void expect_reports(const json_t *wanted, const json_t *run, json_t *prob
         if (found)
             continue;
         g_autofree char *should = plain(one), *all = all_of(reports, NULL);
-        differ(problems, "there should be a report with\n  %s\nand the reports are%s", should, all);
+        test_problem(problems, "there should be a report with\n  %s\nand the reports are%s", should, all);
     }
 }
 
@@ -170,8 +165,8 @@ static void expect_error(const json_t *wanted, const json_t *run, json_t *proble
 {
     g_autofree char *error = first_error(run);
     if (strstr(error, json_string_value(wanted)) == NULL)
-        differ(problems, "an error should say '%s', and %s%s", json_string_value(wanted),
-               *error ? "the first is\n  " : "there is none", error);
+        test_problem(problems, "an error should say '%s', and %s%s", json_string_value(wanted),
+                     *error ? "the first is\n  " : "there is none", error);
 }
 
 static const struct {

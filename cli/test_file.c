@@ -37,16 +37,6 @@ void test_files_free(struct test_files *files)
 
 /* ---- one file ---- */
 
-static void add_problem(json_t *problems, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static void add_problem(json_t *problems, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    g_autofree char *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    json_array_append_new(problems, json_text_value(text, strlen(text)));
-}
-
 /* Errors among the findings for `file` (NULL: all of them) become problems; returns how many. */
 static size_t add_findings(json_t *problems, const struct finding_list *findings, const char *file)
 {
@@ -56,7 +46,7 @@ static size_t add_findings(json_t *problems, const struct finding_list *findings
         if (finding->level != FINDING_ERROR || (file != NULL && strcmp(finding->file, file) != 0))
             continue;
         g_autofree char *text = finding_to_text(finding);
-        add_problem(problems, "%s", text);
+        test_problem(problems, "%s", text);
         errors++;
     }
     return errors;
@@ -69,11 +59,11 @@ static json_t *read_cases(const char *path, json_t *problems)
     g_autoptr(GError) error = NULL;
     g_autoptr(finding_list) findings = finding_list_new();
     if (!g_file_get_contents(path, &text, &length, &error)) {
-        add_problem(problems, "%s", error->message);
+        test_problem(problems, "%s", error->message);
         return NULL;
     }
     if (length > LIMIT_YAML_BYTES) {
-        add_problem(problems, "%s is larger than %d bytes", path, LIMIT_YAML_BYTES);
+        test_problem(problems, "%s is larger than %d bytes", path, LIMIT_YAML_BYTES);
         return NULL;
     }
     json_t *cases = casefile_parse(path, text, length, findings);
@@ -93,7 +83,7 @@ static const struct catalog_set *load_set(struct test_files *files, const char *
     if (set != NULL)
         g_hash_table_insert(files->sets, g_steal_pointer(&key), set);
     else
-        add_problem(problems, "%s", error->message);
+        test_problem(problems, "%s", error->message);
     return set;
 }
 
@@ -130,16 +120,16 @@ static const struct runbook *find_runbook(struct test_files *files, const char *
         *ret_set = load_set(files, place->root, runbooks, problems);
         runbook = *ret_set != NULL ? catalog_set_runbook(*ret_set, named) : NULL;
         if (*ret_set != NULL && runbook == NULL && add_findings(problems, (*ret_set)->findings, NULL) == 0)
-            add_problem(problems, "there is no runbook '%s' in %s/%s", named, place->root, runbooks);
+            test_problem(problems, "there is no runbook '%s' in %s/%s", named, place->root, runbooks);
     } else if (place_find(file, &at, &error)) {
         *ret_set = load_set(files, at.root, at.folder, problems);
         runbook = *ret_set != NULL ? runbook_at(*ret_set, at.path) : NULL;
         if (*ret_set != NULL && add_findings(problems, (*ret_set)->findings, at.path) > 0)
             runbook = NULL;
         else if (*ret_set != NULL && runbook == NULL)
-            add_problem(problems, "'%s' is no runbook", file);
+            test_problem(problems, "'%s' is no runbook", file);
     } else {
-        add_problem(problems, "%s", error->message);
+        test_problem(problems, "%s", error->message);
     }
     place_clear(&at);
     return runbook;

@@ -324,6 +324,14 @@ static struct pending *pending_new(struct replay *replay, const char *host, cons
     return pending;
 }
 
+/* It ends when its answer takes that long, or at its time-out (0: none). */
+static void pending_start(struct pending *pending, int64_t timeout_ms)
+{
+    int64_t takes_ms = json_get_integer(pending->answer, "takes_ms", 0);
+    pending->timed_out = timeout_ms > 0 && takes_ms > timeout_ms;
+    loop_timer_start(pending->timer, (uint64_t)(pending->timed_out ? timeout_ms : takes_ms), 0);
+}
+
 static void no_answer(struct op *op)
 {
     op_done(op, NULL, g_error_new(HIKESHI_ERROR, ERROR_CANCELLED, "the case has no answer for this"));
@@ -342,11 +350,9 @@ static void replay_run(void *arg, const char *step, const struct ssh_command *co
         return;
     }
     struct pending *pending = pending_new(replay, host, answer, op);
-    int64_t takes_ms = json_get_integer(answer, "takes_ms", 0);
     pending->on_output = command->on_output;
     pending->arg = command->arg;
-    pending->timed_out = command->timeout_ms > 0 && takes_ms > command->timeout_ms;
-    loop_timer_start(pending->timer, (uint64_t)(pending->timed_out ? command->timeout_ms : takes_ms), 0);
+    pending_start(pending, command->timeout_ms);
 }
 
 /* The bytes that a download answers with. */
@@ -386,10 +392,8 @@ static void replay_transfer(void *arg, const struct ssh_transfer_request *reques
         return;
     }
     struct pending *pending = pending_new(replay, host, answer, op);
-    int64_t takes_ms = json_get_integer(answer, "takes_ms", 0);
     pending->file = file_result(request, host, answer);
-    pending->timed_out = request->timeout_ms > 0 && takes_ms > request->timeout_ms;
-    loop_timer_start(pending->timer, (uint64_t)(pending->timed_out ? request->timeout_ms : takes_ms), 0);
+    pending_start(pending, request->timeout_ms);
 }
 
 static void replay_reach(void *arg, const json_t *host, const json_t *inventory, struct op *op)
