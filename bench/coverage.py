@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
@@ -146,11 +145,8 @@ def main():
     parser.add_argument("--count", type=int, default=10000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="hikeshi-bench-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="hikeshi-bench-", ignore_cleanup_errors=True) as folder:
         figures, size = measure(options, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     case = f"{options.count} manifests ({size['.yaml']:.0f} MiB), {options.count} documents ({size['.md']:.0f} MiB)"
     units = {"wall": "ms", "cpu": "ms", "peak": "MiB"}
     lines = [{"bench": "coverage", "case": case, "metric": metric, "unit": unit, "hikeshi": round(figures["hikeshi"][metric], 1),

@@ -343,12 +343,9 @@ def main():
     user, remove_user = make_user()
     try:
         for count in (200, 1000) if options.full else (options.hosts,):
-            folder = tempfile.mkdtemp(prefix="hikeshi-bench-")
-            os.chmod(folder, 0o755)
-            try:
+            with tempfile.TemporaryDirectory(prefix="hikeshi-bench-", ignore_cleanup_errors=True) as folder:
+                os.chmod(folder, 0o755)
                 found = list(lines(measure(options, count, folder, user), count))
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
             if options.json:
                 for line in found:
                     print(json.dumps(line))

@@ -7,7 +7,6 @@ import glob
 import http.client
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -86,14 +85,11 @@ def main():
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="hikeshi-bench-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="hikeshi-bench-", ignore_cleanup_errors=True) as folder:
         repository = Repository(os.path.join(folder, "ops"))
         repository.commit({"runbooks/a.md": "---\nhikeshi: 1\ntriggers: [{kind: manual}]\n---\n# A\n```lua {step=go}\nlog('x')\n```\n"})
         sizes = at_rest(folder, repository.path)
         starts = [ready_once(folder, repository.path) for _ in range(options.rounds)]
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     lines = [figure(name, metric, "MiB", sizes[name][i] / 1024) for i, metric in enumerate(("rss", "pss")) for name in sizes]
     lines += [figure("together", metric, "MiB", sum(size[i] for size in sizes.values()) / 1024) for i, metric in enumerate(("rss", "pss"))]
     lines.append(figure("start to listening", "median", "ms", statistics.median(s[1] for s in starts)))

@@ -8,7 +8,6 @@ import hmac
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import sqlite3
@@ -206,12 +205,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=64)
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="hikeshi-bench-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="hikeshi-bench-", ignore_cleanup_errors=True) as folder:
         rounds = measure(options, folder)
         accepted, missing = crash(options, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     lines = list(figures(rounds, options, accepted, missing))
     if options.json:
         for line in lines:

@@ -8,7 +8,6 @@ import hmac
 import http.client
 import json
 import os
-import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -161,11 +160,8 @@ def main():
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--count", type=int, default=200)
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="hikeshi-bench-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="hikeshi-bench-", ignore_cleanup_errors=True) as folder:
         times = measure(options, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     lines = list(figures(times))
     if options.json:
         for line in lines:

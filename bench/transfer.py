@@ -5,7 +5,6 @@ it over the old one; scp does none of these."""
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -86,11 +85,8 @@ def main():
     parser.add_argument("--mib", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="hikeshi-bench-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="hikeshi-bench-", ignore_cleanup_errors=True) as folder:
         times = measure(options, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     for direction, what in (("put", "upload"), ("get", "download")):
         ours, theirs = (options.mib / statistics.median(times[direction, name]) for name in ("hikeshi", "scp"))
         if options.json:
