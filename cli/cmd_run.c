@@ -110,6 +110,7 @@ static int execute(struct cli_call *call, const struct config *config, json_t *j
     const struct run_local_options options = {.job = job,
                                               .ssh = &ssh.settings,
                                               .approve = cli_values(call, "approve"),
+                                              .exec = config_bool(config, "runner.exec"),
                                               .read_only = cli_given(call, "plan"),
                                               .json = cli_wants_json(call),
                                               .record = record};

@@ -161,6 +161,7 @@ static int worker_run(struct cli_call *call)
                                            .runner = name,
                                            .slots = config_integer(config, "runner.slots"),
                                            .ssh = &ssh,
+                                           .exec = config_bool(config, "runner.exec"),
                                            .heartbeat_fd = HEARTBEAT_FD,
                                            .drained = on_ended,
                                            .arg = &process};

@@ -200,6 +200,10 @@ static void on_command(struct live *live, const json_t *event)
                                json_get_integer(event, "bytes", 0), upload);
     if (download)
         g_string_append_printf(words, "(download of %s)", download);
+    if (live_text(event, "http")) {
+        live_say(live, live_text(event, "step"), STYLE_DIM, "http %s", live_text(event, "http"));
+        return;
+    }
     bool as_root = sudo || json_is_true(json_object_get(event, "sudo")), said = words->len > 0;
     g_string_prepend(words, as_root ? "# " : "$ ");
     const char *step = live_text(event, "step"), *host = live_text(event, "host");

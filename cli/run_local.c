@@ -19,7 +19,8 @@
 struct local {
     const struct run_local_options *options;
     struct loop *loop;
-    struct ssh_pool *ssh;
+    struct network network;
+    struct mask *mask;  /* the secrets that the run has read */
     struct live *live;  /* NULL with --json */
     struct tape *tape;  /* with --record */
     struct world world; /* the tape's, or the pool's */
@@ -218,6 +219,7 @@ static void start_attempt(struct local *local, json_t *job)
     local->job = job;
     const struct exec_options options = {.loop = local->loop,
                                          .world = &local->world,
+                                         .mask = local->mask,
                                          .read_only = local->options->read_only,
                                          .job = job,
                                          .emit = on_event,
@@ -263,8 +265,12 @@ static void on_interrupt(void *arg, int signum)
 static void local_init(struct local *local, const struct run_local_options *options)
 {
     *local = (struct local){.options = options, .loop = loop_new()};
-    local->ssh = ssh_pool_new(local->loop, options->ssh);
-    local->world = world_of_ssh(local->ssh);
+    local->network = (struct network){.loop = local->loop,
+                                      .ssh = ssh_pool_new(local->loop, options->ssh),
+                                      .http = http_client_new(local->loop),
+                                      .local = options->exec ? local_pool_new(local->loop) : NULL};
+    local->world = world_of_network(&local->network);
+    local->mask = mask_new();
     local->approvals = json_object();
     if (options->record) {
         options->record->started_ms = clock_now_ms();
@@ -284,8 +290,11 @@ static void local_init(struct local *local, const struct run_local_options *opti
 static void local_clear(struct local *local)
 {
     exec_free(local->exec);
-    ssh_pool_free(local->ssh);
+    ssh_pool_free(local->network.ssh);
+    http_client_free(local->network.http);
+    local_pool_free(local->network.local);
     tape_free(local->tape);
+    mask_free(local->mask);
     json_decref(local->approvals);
     live_free(local->live);
     run_record_free(local->record);
@@ -302,7 +311,7 @@ static void local_clear(struct local *local)
 static bool write_record(const struct local *local)
 {
     struct test_record record = *local->options->record;
-    g_autoptr(json_t) hosts = tape_hosts(local->tape);
+    g_autoptr(json_t) heard = tape_hosts(local->tape), hosts = mask_json(local->mask, heard);
     g_autoptr(GError) error = NULL;
     record.job = local->options->job;
     record.run = run_record_run(local->record);

@@ -10,6 +10,7 @@
 struct run_local_options {
     json_t *job; /* borrowed */
     const struct ssh_settings *ssh;
+    bool exec;                  /* steps may run programs on this machine */
     const GPtrArray *approve;   /* ids of steps approved on the command line; may be NULL */
     bool read_only;             /* --plan: stops before the first step that changes something, and prints the rest */
     bool json;                  /* print the run as one object at the end instead of live */

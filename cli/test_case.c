@@ -25,6 +25,7 @@ struct test_case {
     json_t *job;       /* of the attempt under way */
     json_t *problems;
     json_t *branches;        /* as exec_options has it */
+    json_t *secrets;         /* {NAME: value}; empty when the case has none */
     json_t *asked;           /* steps that asked for an approval */
     struct loop_timer *turn; /* what comes after an attempt */
 };
@@ -135,6 +136,7 @@ static void start_attempt(struct test_case *test, json_t *job)
     test->job = job;
     const struct exec_options options = {.loop = test->loop,
                                          .world = &test->world,
+                                         .secrets = test->secrets,
                                          .branches = test->branches,
                                          .job = job,
                                          .emit = on_event,
@@ -219,8 +221,12 @@ static json_t *job_of(const struct test_case_options *options, GError **error)
 
 json_t *test_case_run(const struct test_case_options *options)
 {
-    struct test_case test = {
-        .options = options, .problems = json_array(), .asked = json_object(), .branches = json_object()};
+    struct test_case test = {.options = options,
+                             .problems = json_array(),
+                             .asked = json_object(),
+                             .branches = json_object(),
+                             .secrets = json_object()};
+    json_object_update(test.secrets, json_object_get(options->spec, "secrets"));
     g_autoptr(GError) error = NULL;
     g_autoptr(json_t) job = job_of(options, &error);
     json_t *result = json_object();
@@ -243,6 +249,7 @@ json_t *test_case_run(const struct test_case_options *options)
     loop_free(test.loop);
     json_decref(test.job);
     json_decref(test.asked);
+    json_decref(test.secrets);
     json_decref(test.branches);
     return result;
 }

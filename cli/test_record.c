@@ -2,8 +2,10 @@
 #include "cli/test_record.h"
 #include "core/clock.h"
 #include "core/errors.h"
+#include "core/wire.h"
 #include "core/yaml_write.h"
 #include "jobs/casefile.h"
+#include "runner/mask.h"
 #include <string.h>
 
 /* ---- the file ---- */
@@ -81,6 +83,22 @@ static json_t *expectations(const json_t *run)
     return expect;
 }
 
+/* What the tape has under the names of no host stands under keys of its own. */
+static void set_answers(json_t *one, const struct test_record *record)
+{
+    g_autoptr(json_t) hosts = json_copy(record->hosts), secrets = json_object();
+    const char *name;
+    json_t *reference;
+    json_object_del(hosts, WIRE_LOCAL_HOST);
+    json_object_del(hosts, WIRE_HTTP_HOST);
+    json_object_foreach (json_object_get(record->job, "secrets"), name, reference)
+        json_set_string(secrets, name, MASK_TEXT); /* as it stands in the answers */
+    set_unless_empty(one, "secrets", secrets);
+    set_unless_empty(one, "hosts", hosts);
+    set_unless_empty(one, "exec", json_object_get(record->hosts, WIRE_LOCAL_HOST));
+    set_unless_empty(one, "http", json_object_get(record->hosts, WIRE_HTTP_HOST));
+}
+
 static json_t *case_of(const struct test_record *record)
 {
     json_t *one = json_object();
@@ -92,7 +110,7 @@ static json_t *case_of(const struct test_record *record)
     set_unless_empty(one, "alert", json_object_get(record->job, "alert"));
     set_unless_empty(one, "incident", json_object_get(record->job, "incident"));
     set_unless_empty(one, "params", (json_t *)record->given);
-    set_unless_empty(one, "hosts", record->hosts);
+    set_answers(one, record);
     set_unless_empty(one, "approvals", record->approvals);
     json_object_set(one, "expect", expect);
     return one;

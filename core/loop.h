@@ -60,8 +60,9 @@ void loop_signal_free(struct loop_signal *sig);
 
 /* Child processes. stdin/stdout/stderr: a descriptor to inherit, or LOOP_FD_NULL for /dev/null. Children of this loop
  * get no other descriptor. env NULL = inherit, else a NULL-terminated list "K=V". die_with_parent sets PR_SET_PDEATHSIG
- * to SIGKILL. on_exit comes exactly once (unless freed first): status is the exit code, or -1 with term_signal set.
- * loop_child_free() on a living child lets it live on, unwatched: kill first. */
+ * to SIGKILL. own_group makes the child the leader of a new process group. on_exit comes exactly once (unless freed
+ * first): status is the exit code, or -1 with term_signal set. loop_child_free() on a living child lets it live on,
+ * unwatched: kill first. */
 enum { LOOP_FD_NULL = -1 };
 struct loop_child_options {
     const char *const *argv;

@@ -12,4 +12,8 @@
 /* How long a leased job may stay unconfirmed before another worker gets it. */
 #define WIRE_CONFIRM_MS 5000
 
+/* What stands for a host where there is none: programs of exec(), HTTP requests. No host can be called so. */
+#define WIRE_LOCAL_HOST "(runner)"
+#define WIRE_HTTP_HOST  "(http)"
+
 #endif

@@ -2,6 +2,7 @@
 #include "jobs/casefile.h"
 #include "core/clock.h"
 #include "core/errors.h"
+#include "core/wire.h"
 #include "jobs/field.h"
 #include <string.h>
 
@@ -195,10 +196,20 @@ static void read_answer(const struct field_reader *reader, const struct yaml_nod
                     "%s needs one of run, script, step, upload, download or reachable", what);
 }
 
+/* Where answers go: `exec` and `http` stand beside the hosts and are answered like hosts that are called so. */
+static json_t *hosts_of(json_t *target)
+{
+    json_t *hosts = json_object_get(target, "hosts");
+    if (!hosts) {
+        hosts = json_object();
+        json_object_set_new(target, "hosts", hosts);
+    }
+    return hosts;
+}
+
 READER(read_hosts)
 {
-    json_t *hosts = json_object();
-    json_object_set_new(target, key->text, hosts);
+    json_t *hosts = hosts_of(target);
     if (!want(reader, key, value, value->kind == YAML_MAP || value->kind == YAML_NULL, "a map of hosts to lists"))
         return;
     for (size_t i = 0; i < value->count; i++) {
@@ -208,6 +219,85 @@ READER(read_hosts)
         want(reader, value->keys[i], list, list->kind == YAML_LIST || list->kind == YAML_NULL, "a list of answers");
         for (size_t k = 0; list->kind == YAML_LIST && k < list->count; k++)
             read_answer(reader, list->items[k], value->keys[i]->text, answers);
+    }
+}
+
+/* ---- programs of exec(), HTTP ---- */
+
+READER(read_exec)
+{
+    json_t *answers = json_array();
+    json_object_set_new(hosts_of(target), WIRE_LOCAL_HOST, answers);
+    want(reader, key, value, value->kind == YAML_LIST, "a list of answers");
+    for (size_t i = 0; value->kind == YAML_LIST && i < value->count; i++)
+        read_answer(reader, value->items[i], "exec", answers);
+}
+
+READER(read_status)
+{
+    if (want(reader, key, value, value->kind == YAML_INTEGER && value->integer >= 100 && value->integer <= 599,
+             "an HTTP status from 100 to 599"))
+        json_object_set_new(target, key->text, json_integer(value->integer));
+}
+
+READER(read_any)
+{
+    (void)reader;
+    json_object_set_new(target, key->text, yaml_to_json(value));
+}
+
+READER(read_headers)
+{
+    g_autoptr(json_t) read = json_object(), lower = json_object();
+    const char *name;
+    json_t *text;
+    read_env(reader, key, value, read);
+    json_object_foreach (json_object_get(read, key->text), name, text) {
+        g_autofree char *small = g_ascii_strdown(name, -1);
+        json_object_set(lower, small, text);
+    }
+    json_object_set(target, key->text, lower);
+}
+
+CHOICE_READER(read_http_error, "unavailable", "timeout", "too_large", "invalid")
+
+static const struct field http_fields[] = {
+    {"get", FIELD_READ, .read = read_text},
+    {"head", FIELD_READ, .read = read_text},
+    {"post", FIELD_READ, .read = read_text},
+    {"put", FIELD_READ, .read = read_text},
+    {"patch", FIELD_READ, .read = read_text},
+    {"delete", FIELD_READ, .read = read_text},
+    {"headers", FIELD_READ, .read = read_headers},
+    {"json", FIELD_READ, .read = read_any},
+    {"body", FIELD_READ, .read = read_text},
+    {"status", FIELD_READ, .read = read_status},
+    {"answer_headers", FIELD_READ, .read = read_headers},
+    {"answer", FIELD_READ, .read = read_any},
+    {"error", FIELD_READ, .read = read_http_error},
+    {"message", FIELD_READ, .read = read_text},
+    {"takes", FIELD_READ, .read = read_takes},
+    {"times", FIELD_READ, .read = read_times},
+    {NULL},
+};
+
+READER(read_http)
+{
+    json_t *answers = json_array();
+    json_object_set_new(hosts_of(target), WIRE_HTTP_HOST, answers);
+    want(reader, key, value, value->kind == YAML_LIST, "a list of answers");
+    for (size_t i = 0; value->kind == YAML_LIST && i < value->count; i++) {
+        json_t *answer = json_object();
+        size_t questions = 0;
+        json_object_set_new(answer, "line", json_integer(value->items[i]->line));
+        json_array_append_new(answers, answer);
+        if (!field_read_map(reader, value->items[i], "an answer of 'http'", http_fields, answer))
+            continue;
+        for (const struct field *field = http_fields; strcmp(field->key, "headers") != 0; field++)
+            questions += json_object_get(answer, field->key) != NULL;
+        if (questions != 1)
+            field_error(reader, "bad-value", value->items[i], NULL,
+                        "an answer of 'http' needs one of get, head, post, put, patch or delete");
     }
 }
 
@@ -292,6 +382,9 @@ static const struct field case_fields[] = {
     {"now", FIELD_READ, .read = read_now},
     {"order", FIELD_READ, .read = read_order},
     {"hosts", FIELD_READ, .read = read_hosts},
+    {"exec", FIELD_READ, .read = read_exec},
+    {"http", FIELD_READ, .read = read_http},
+    {"secrets", FIELD_READ, .read = read_env},
     {"approvals", FIELD_READ, .read = read_approvals},
     {"expect", FIELD_READ, .read = read_expect},
     {NULL},
@@ -375,7 +468,10 @@ void casefile_check(const json_t *file, const char *path, const struct runbook *
         g_ptr_array_add(hosts, (char *)json_get_string(item, "name", ""));
     json_array_foreach (json_object_get(file, "cases"), i, item) {
         struct check check = {path, (int)json_get_integer(item, "line", 1), findings};
-        check_keys(&check, "host in the inventory called", json_object_get(item, "hosts"), hosts);
+        g_autoptr(json_t) named = json_copy(json_object_get(item, "hosts"));
+        json_object_del(named, WIRE_LOCAL_HOST);
+        json_object_del(named, WIRE_HTTP_HOST);
+        check_keys(&check, "host in the inventory called", named, hosts);
         check_keys(&check, "step with an approval called", json_object_get(item, "approvals"), approved);
         check_keys(&check, "step", json_path(item, "expect.steps"), steps);
     }

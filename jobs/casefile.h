@@ -10,7 +10,7 @@
 #define CASEFILE_SUFFIX ".test.yaml"
 
 /* {"runbook":ID|null,"cases":[{"name","line","params","alert","incident","now_ms",
- *   "order":"strict|any","hosts":{NAME:[ANSWER…]},"approvals":{STEP:{"decision","by","inputs","hosts","shows"}},
+ *   "order":"strict|any","hosts":{NAME:[ANSWER…]},"secrets":{NAME:text},"approvals":{STEP:{"decision","by","inputs","hosts","shows"}},
  *   "expect":{"state","reason","verified","steps","data","notes","reports","error"}}]}
  * ANSWER is as replay.h has it. Keys that were not given are absent. NULL when there is an error finding. */
 json_t *casefile_parse(const char *path, const char *text, size_t length, struct finding_list *findings);

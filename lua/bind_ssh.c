@@ -28,6 +28,14 @@ static const struct option options[] = {COMMAND_OPTIONS, {.name = NULL}};
 static const struct option script_options[] = {
     COMMAND_OPTIONS, {.name = "shell", .kind = OPTION_CHOICE, .choices = shells}, {.name = NULL}};
 
+static const struct option exec_options[] = {{.name = "timeout", .key = "timeout_ms", .kind = OPTION_DURATION},
+                                             {.name = "check", .kind = OPTION_BOOL},
+                                             {.name = "stdin", .kind = OPTION_BYTES},
+                                             {.name = "env", .kind = OPTION_MAP},
+                                             {.name = "max_output", .kind = OPTION_COUNT, .max = LIMIT_OUTPUT_BYTES},
+                                             {.name = "cwd", .kind = OPTION_TEXT},
+                                             {.name = NULL}};
+
 json_t *ssh_handle_check(lua_State *L)
 {
     if (!luaL_testudata(L, 1, HANDLE))
@@ -156,16 +164,17 @@ static int call_command(lua_State *L, const char *service, int box)
 }
 
 /* The words of a command: texts and numbers. */
-static void read_argv(lua_State *L, int index, json_t *argv)
+static void read_argv(lua_State *L, int index, json_t *argv, const char *function)
 {
     lua_Unsigned count = lua_rawlen(L, index);
     if (count == 0)
-        raise_misuse(L, "h:run needs a list with the program and its arguments, as in h:run{\"df\", \"-P\"}");
+        raise_misuse(L, "%s needs a list with the program and its arguments, as in %s{\"df\", \"-P\"}", function,
+                     function);
     lua_pushnil(L); /* a name in the list is an option at the wrong place */
     while (lua_next(L, index)) {
         if (lua_type(L, -2) == LUA_TSTRING)
-            raise_misuse(L, "'%.60s' stands in the command; options come after it: h:run({...}, {%.60s = ...})",
-                         lua_tostring(L, -2), lua_tostring(L, -2));
+            raise_misuse(L, "'%.60s' stands in the command; options come after it: %s({...}, {%.60s = ...})",
+                         lua_tostring(L, -2), function, lua_tostring(L, -2));
         lua_pop(L, 1);
     }
     for (lua_Unsigned i = 1; i <= count; i++) {
@@ -210,7 +219,7 @@ static int ssh_run(lua_State *L)
                "there is h:script");
     json_t *args = push_args(L, handle, 3, options, "h:run"); /* 4 */
     json_object_set_new(args, "argv", json_array());
-    read_argv(L, 2, json_object_get(args, "argv"));
+    read_argv(L, 2, json_object_get(args, "argv"), "h:run");
     push_words(L, 2);
     return call_command(L, "ssh.run", 4);
 }
@@ -254,7 +263,24 @@ static int ssh_reachable(lua_State *L)
     return call_service(L, "ssh.reachable", args, 0, finish_reachable);
 }
 
-static const struct binding globals[] = {{"ssh", ssh}, {NULL, NULL}};
+/* exec(argv [, opts]) → result
+ * Runs a program on the runner's own machine: only where runner.exec allows it. Options and result as with h:run,
+ * without sudo and pty. */
+static int exec_local(lua_State *L)
+{
+    lua_settop(L, 2);
+    if (lua_type(L, 1) != LUA_TTABLE)
+        raise_misuse(
+            L, "exec needs a list with the program and its arguments, as in exec{\"kubectl\", \"get\", \"pods\"}");
+    json_t **box = value_box(L); /* 3 */
+    *box = json_pack("{s:{}, s:[]}", "opts", "argv");
+    options_read(L, 2, exec_options, "exec", json_object_get(*box, "opts"));
+    read_argv(L, 1, json_object_get(*box, "argv"), "exec");
+    push_words(L, 1);
+    return call_command(L, "exec", 3);
+}
+
+static const struct binding globals[] = {{"ssh", ssh}, {"exec", exec_local}, {NULL, NULL}};
 const struct bind_table bind_ssh_globals = {BIND_GLOBALS, "", globals};
 
 static const struct binding methods[] = {{"run", ssh_run},

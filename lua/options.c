@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "lua/raise.h"
+#include "lua/value.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -137,6 +138,14 @@ static void read_one(lua_State *L, int index, const char *function, const struct
     case OPTION_USER:
         read_user(L, index, function, option, into);
         break;
+    case OPTION_JSON: {
+        struct value_problem problem;
+        json_t *value = value_to_json(L, index, option->name, VALUE_BYTES_REFUSED, &problem);
+        if (!value)
+            raise_misuse(L, "option '%s' of %s: %s", option->name, function, problem.text);
+        json_object_set_new(into, key, value);
+        break;
+    }
     case OPTION_CHOICE:
         json_object_set_new(into, key, json_string(read_choice(L, index, function, option)));
         break;

@@ -15,6 +15,7 @@ enum option_kind {
     OPTION_MAP,      /* names to text, numbers or booleans → object of strings */
     OPTION_USER,     /* true → "root", false → absent, text */
     OPTION_CHOICE,   /* one of choices */
+    OPTION_JSON,     /* any value that is JSON */
 };
 
 struct option {

@@ -31,14 +31,14 @@ struct script {
 
     enum lua_result ending; /* what finish() or skip() asked for, with interrupt.ending */
     char *ending_message;
-    bool unwinding;     /* no task runs any more; what still comes are the ends of their calls */
-    bool deferring;     /* the defer functions run now */
-    unsigned defers;    /* how many are registered, in the registry's list */
-    json_t *kept;       /* `data` as of the start or the last checkpoint */
-    json_t *checkpoint; /* on its way to be kept */
-    json_t *described;  /* the error that raise_describe() made out of a Lua value */
+    bool unwinding;       /* no task runs any more; what still comes are the ends of their calls */
+    bool deferring;       /* the defer functions run now */
+    unsigned defers;      /* how many are registered, in the registry's list */
+    json_t *kept;         /* `data` as of the start or the last checkpoint */
+    json_t *checkpoint;   /* on its way to be kept */
+    json_t *described;    /* the error that raise_describe() made out of a Lua value */
     GByteArray *branches; /* with facts->note_branches: LUA_BRANCH_… by condition */
-    char *stop_message; /* what the first call that was stopped by an interrupt said, with its host */
+    char *stop_message;   /* what the first call that was stopped by an interrupt said, with its host */
     char *stop_host;
 };
 

@@ -55,7 +55,8 @@ static const char *command_host_name(const struct command *command)
 
 static bool command_checked(const struct command *command)
 {
-    return command->does == COMMAND_RUNS && json_get_bool(command->options, "check", true);
+    return (command->does == COMMAND_RUNS || command->does == COMMAND_LOCAL) &&
+           json_get_bool(command->options, "check", true);
 }
 
 /* ---- the end ---- */
@@ -177,11 +178,16 @@ static void command_run(struct command *command, struct op *op)
         .timeout_ms = json_get_integer(options, "timeout_ms", 0),
         .max_output = (size_t)MAX(0, json_get_integer(options, "max_output", 0)),
         .marker = command->marker,
+        .hide = mask_finds_json(command->exec->mask, command->argv),
         .on_output = command_output,
         .arg = command,
     };
 
     const struct world *world = &command->exec->world;
+    if (command->does == COMMAND_LOCAL) {
+        world->local(world->arg, &request, op);
+        return;
+    }
     const char *step = command->whole_step ? json_get_string(command->step, "id", "") : NULL;
     world->run(world->arg, step, &request, op);
 }
@@ -225,7 +231,7 @@ static void command_send(void *arg)
     command->running = op_new(command_ran, command);
     /* The world may end the op before it returns, which frees the command. */
     struct op *running = op_ref(command->running);
-    if (command->does == COMMAND_RUNS)
+    if (command->does == COMMAND_RUNS || command->does == COMMAND_LOCAL)
         command_run(command, running);
     else
         command_transfer(command, running);

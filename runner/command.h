@@ -6,8 +6,9 @@
 #include "runner/exec_private.h"
 
 struct command_request {
-    const json_t *host; /* of the inventory, admitted by hosts_admit(); borrowed for as long as the exec lives */
-    json_t *argv;       /* or NULL: script is set. Borrowed for the call, as all that follows */
+    /* Of the inventory, admitted by hosts_admit(), or exec->local_host; borrowed for as long as the exec lives. */
+    const json_t *host;
+    json_t *argv; /* or NULL: script is set. Borrowed for the call, as all that follows */
     const char *script;
     size_t script_length;
     const char *shell;
@@ -15,7 +16,7 @@ struct command_request {
     bool exit_is_error; /* op ends with ERROR_EXIT or ERROR_SIGNAL beside the result of a command that failed */
     json_t *options;    /* timeout_ms, check, stdin, env, sudo, pty, max_output, cwd; may be NULL */
     /* Or a file: options are timeout_ms, sudo, mode, sha256, verify, max_bytes. */
-    enum { COMMAND_RUNS, COMMAND_UPLOADS, COMMAND_DOWNLOADS } does;
+    enum { COMMAND_RUNS, COMMAND_UPLOADS, COMMAND_DOWNLOADS, COMMAND_LOCAL } does;
     const char *path;
     json_t *content; /* string of any bytes, of an upload; referenced */
 };

@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/errors.h"
 #include "core/limits.h"
+#include "core/wire.h"
 #include "runner/command.h"
 
 #include <string.h>
@@ -308,7 +309,7 @@ static void exec_turn(void *arg)
         }
         return;
     }
-    if (exec->phase != PHASE_IDLE)
+    if (exec->phase != PHASE_IDLE || !exec->secrets || !secrets_known(exec->secrets))
         return;
     exec_settle_leftovers(exec);
     ssize_t next = plan_next(&exec->plan, exec->stop);
@@ -339,6 +340,15 @@ static bool job_check(const json_t *job, GError **error)
     return true;
 }
 
+/* Nothing leaves without being masked. */
+static void exec_emit(void *arg, json_t *event)
+{
+    struct exec *exec = arg;
+    g_autoptr(json_t) masked = mask_json(exec->mask, event);
+
+    exec->options.emit(exec->options.arg, masked);
+}
+
 static void exec_adopt_results(struct exec *exec)
 {
     for (size_t i = 0; i < exec->plan.count; i++)
@@ -354,12 +364,14 @@ struct exec *exec_new(const struct exec_options *options, GError **error)
     json_t *data = json_object_get(options->job, "data");
 
     exec->options = *options;
-    exec->world = options->world ? *options->world : world_of_ssh(options->ssh);
+    exec->world = *options->world;
+    exec->mask = options->mask ? options->mask : mask_new();
+    exec->local_host = json_pack("{s:s}", "name", WIRE_LOCAL_HOST);
     json_incref(options->job);
     exec->current = -1;
     exec->data = json_is_object(data) ? json_incref(data) : json_object();
     exec->results = json_object();
-    exec->journal = journal_new(options->loop, options->emit, options->arg);
+    exec->journal = journal_new(options->loop, exec_emit, exec);
     exec->kick = loop_timer_new(options->loop, exec_turn, exec);
     exec->obey = loop_timer_new(options->loop, exec_obey, exec);
     exec->deadline = loop_timer_new(options->loop, exec_deadline, exec);
@@ -372,6 +384,11 @@ struct exec *exec_new(const struct exec_options *options, GError **error)
     return exec;
 }
 
+static void exec_secrets_known(void *arg)
+{
+    exec_kick(arg);
+}
+
 void exec_start(struct exec *exec)
 {
     const json_t *job = exec->options.job;
@@ -382,7 +399,8 @@ void exec_start(struct exec *exec)
         timeout_ms = DEFAULT_RUN_TIMEOUT_MS;
     loop_timer_start(exec->deadline, (uint64_t)MAX(0, timeout_ms - elapsed_ms), 0);
     journal_add(exec->journal, "run_start", json_object());
-    exec_kick(exec);
+    exec->secrets = secrets_new(exec->options.loop, json_object_get(job, "secrets"), exec->options.secrets, exec->mask,
+                                exec_secrets_known, exec);
 }
 
 void exec_acknowledge(struct exec *exec, int64_t seq)
@@ -405,6 +423,10 @@ void exec_free(struct exec *exec)
     loop_timer_free(exec->delay);
     hosts_clear(&exec->hosts);
     plan_clear(&exec->plan);
+    secrets_free(exec->secrets);
+    if (!exec->options.mask)
+        mask_free(exec->mask);
+    json_decref(exec->local_host);
     json_decref(exec->data);
     json_decref(exec->results);
     json_decref(exec->last_event);

@@ -9,14 +9,16 @@
 
 #include "core/json.h"
 #include "core/loop.h"
+#include "runner/mask.h"
 #include "runner/world.h"
 
 struct exec;
 
 struct exec_options {
     struct loop *loop;
-    struct ssh_pool *ssh;
-    const struct world *world; /* NULL: `ssh`; copied */
+    const struct world *world; /* copied */
+    const json_t *secrets;     /* {NAME: value} in place of the job's references, for tests of runbooks; or NULL */
+    struct mask *mask;         /* learns the run's secrets; borrowed; NULL: one of its own */
     /* Only looks: the run leaves before the first step that is not `effect: read` and would run, with the event "plan"
      * {"step"}. */
     bool read_only;

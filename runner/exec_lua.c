@@ -145,6 +145,11 @@ static void exec_lua_done(void *arg, const struct lua_outcome *lua)
 
     if (lua->branches)
         note_branches(exec, lua->branches);
+    if (mask_finds_json(exec->mask, lua->data)) {
+        json_decref(error);
+        error = json_pack("{s:s, s:s, s:n}", "code", errors_code(ERROR_SECRET), "message", EXEC_SECRET_IN_DATA, "host");
+        outcome = (struct step_outcome){.result = RESULT_FAILED, .error = error};
+    }
     exec_step_ended(exec, &outcome);
 }
 

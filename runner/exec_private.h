@@ -11,6 +11,7 @@
 #include "runner/hosts.h"
 #include "runner/journal.h"
 #include "runner/plan.h"
+#include "runner/secrets.h"
 
 /* Where the run stands in this process. */
 enum phase {
@@ -28,6 +29,9 @@ struct shell_step;
 struct exec {
     struct exec_options options;
     struct world world;
+    struct mask *mask;
+    struct secrets *secrets;
+    json_t *local_host; /* what stands for this machine where a host is named */
     struct journal *journal;
     struct hosts hosts;
     struct plan plan;
@@ -100,6 +104,9 @@ json_t *exec_event(const struct exec *exec);
 bool exec_in_try(const struct exec *exec, const json_t *step, int64_t try_number);
 json_t *exec_error_json(const GError *error, const char *host);
 const char *exec_step_id(const struct exec *exec);
+
+/* It would be stored, and masked there, so that a later step could not use it. */
+#define EXEC_SECRET_IN_DATA "data holds the value of a secret: keep its name instead"
 
 /* What runs a step, by language. */
 void exec_lua_start(struct exec *exec);

@@ -256,7 +256,7 @@ static void lease_execute(struct lease *lease)
     g_autoptr(GError) error = NULL;
     const struct exec_options options = {
         .loop = lease->options.loop,
-        .ssh = lease->options.ssh,
+        .world = lease->options.world,
         .job = lease->options.job,
         .emit = lease_event,
         .finished = lease_left,

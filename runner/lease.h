@@ -8,15 +8,15 @@
 
 #include "core/json.h"
 #include "core/loop.h"
-#include "runner/ssh/ssh.h"
 #include "runner/uplink.h"
+#include "runner/world.h"
 
 struct lease;
 
 struct lease_options {
     struct loop *loop;
     struct uplink *uplink;
-    struct ssh_pool *ssh;
+    const struct world *world;
     const char *worker; /* its id; borrowed for the lease's life */
     json_t *job;        /* the answer of a lease poll; borrowed, kept by reference */
     /* The run has left this worker (ended, waits, or was fenced), and nothing more will be sent. Once; the lease may be

@@ -72,6 +72,24 @@ static size_t output_cut(struct exec *exec, const char *host, const char *stream
     return done;
 }
 
+/* The same without secrets: what may be the beginning of one stays, unless `last`. */
+static size_t output_cut_masked(struct output *output, int stream, bool last)
+{
+    const struct mask *mask = output->exec->mask;
+    const GByteArray *pending = output->pending[stream];
+    size_t take = pending->len, length;
+
+    if (!last) {
+        take -= mask_held(mask, (const char *)pending->data, take);
+        take -= utf8_unfinished(pending->data, take);
+    }
+    if (take == 0)
+        return 0;
+    g_autofree char *masked = mask_bytes(mask, (const char *)pending->data, take, &length);
+    output_cut(output->exec, output->host, stream_names[stream], (const uint8_t *)masked, length, true);
+    return take;
+}
+
 static void output_flush(struct output *output, int stream, bool last)
 {
     GByteArray *pending = output->pending[stream];
@@ -79,7 +97,9 @@ static void output_flush(struct output *output, int stream, bool last)
         g_byte_array_set_size(pending, 0);
         return;
     }
-    size_t done = output_cut(output->exec, output->host, stream_names[stream], pending->data, pending->len, last);
+    size_t done = mask_is_empty(output->exec->mask)
+                      ? output_cut(output->exec, output->host, stream_names[stream], pending->data, pending->len, last)
+                      : output_cut_masked(output, stream, last);
 
     if (done > 0)
         g_byte_array_remove_range(pending, 0, (guint)done);

@@ -4,7 +4,8 @@
 #include "core/crypto.h"
 #include "core/errors.h"
 #include "core/text_diff.h"
-#include "core/yaml_write.h"
+#include "core/wire.h"
+#include "runner/replay_private.h"
 
 #include <string.h>
 
@@ -20,9 +21,6 @@ struct replay {
     GQueue pending;    /* struct pending: answers on their way */
 };
 
-/* What a person would still write into a case. */
-#define CONTENT_BYTES 4096
-
 struct pending {
     struct replay *replay;
     GList link;
@@ -36,114 +34,6 @@ struct pending {
     void *arg;
 };
 
-/* What is compared, in the order in which a diff shows it. */
-static const char *const question_keys[] = {"run",       "script", "step", "upload",  "download",
-                                            "reachable", "shell",  "sudo", "stdin",   "env",
-                                            "cwd",       "pty",    "mode", "content", "sha256"};
-
-/* ---- questions ---- */
-
-static void set_flag(json_t *object, const char *key, bool value)
-{
-    if (value)
-        json_object_set_new(object, key, json_true());
-}
-
-json_t *replay_question(const char *step, const struct ssh_command *command)
-{
-    json_t *question = json_object();
-    if (step) {
-        json_set_string(question, "step", step);
-        return question; /* its text, params and user follow from the runbook */
-    }
-    if (command->argv)
-        json_object_set(question, "run", command->argv);
-    else
-        json_object_set_new(question, "script", json_text_value(command->script, command->script_length));
-    if (command->shell && strcmp(command->shell, "bash") == 0)
-        json_set_string(question, "shell", command->shell);
-    if (command->sudo)
-        json_set_string(question, "sudo", command->sudo);
-    if (command->stdin_bytes)
-        json_object_set_new(question, "stdin", json_text_value(command->stdin_bytes, command->stdin_length));
-    if (json_object_size(command->env) > 0)
-        json_object_set(question, "env", command->env);
-    if (command->cwd)
-        json_set_string(question, "cwd", command->cwd);
-    set_flag(question, "pty", command->pty);
-    return question;
-}
-
-static bool is_short_text(GBytes *bytes)
-{
-    gsize length;
-    const char *text = g_bytes_get_data(bytes, &length);
-    return length <= CONTENT_BYTES && (length == 0 || g_utf8_validate(text, (gssize)length, NULL));
-}
-
-json_t *replay_file_question(const struct ssh_transfer_request *request)
-{
-    json_t *question = json_object();
-    json_object_set_new(question, request->content ? "upload" : "download",
-                        json_text_value(request->path, strlen(request->path)));
-    if (request->sudo)
-        json_set_string(question, "sudo", request->sudo);
-    if (!request->content)
-        return question;
-    if (request->mode >= 0)
-        json_object_set_new(question, "mode", json_sprintf("%04o", (unsigned)request->mode));
-    gsize length;
-    const char *bytes = g_bytes_get_data(request->content, &length);
-    if (is_short_text(request->content))
-        json_object_set_new(question, "content", json_stringn(bytes ? bytes : "", length));
-    g_autofree char *sum = crypto_sha256_hex(bytes, length);
-    json_set_string(question, "sha256", sum);
-    return question;
-}
-
-/* The part of an answer that is a question. `reachable` asks only whether; a download's content comes back. */
-static json_t *question_of(const json_t *answer)
-{
-    json_t *question = json_object();
-    for (size_t i = 0; i < G_N_ELEMENTS(question_keys); i++) {
-        json_t *value = json_object_get(answer, question_keys[i]);
-        if (value && !json_is_false(value))
-            json_object_set(question, question_keys[i], value);
-    }
-    if (json_object_get(answer, "reachable"))
-        json_object_set_new(question, "reachable", json_string("?"));
-    if (json_object_get(answer, "download"))
-        json_object_del(question, "content");
-    return question;
-}
-
-/* What is uploaded is written as text or as its hash. */
-static bool is_left_out(const json_t *wanted, const char *key)
-{
-    bool hash = json_object_get(wanted, "sha256") != NULL;
-    return (hash && strcmp(key, "content") == 0) || (!hash && strcmp(key, "sha256") == 0);
-}
-
-/* Blank lines at the end of a script mean nothing; YAML's block texts have a newline there. */
-static bool same_script(const json_t *a, const json_t *b)
-{
-    g_autofree char *left = g_strdup(json_string_value(a)), *right = g_strdup(json_string_value(b));
-    return left && right && strcmp(g_strchomp(left), g_strchomp(right)) == 0;
-}
-
-static bool same_question(const json_t *a, const json_t *b)
-{
-    for (size_t i = 0; i < G_N_ELEMENTS(question_keys); i++) {
-        const char *key = question_keys[i];
-        const json_t *left = json_object_get(a, key), *right = json_object_get(b, key);
-        bool same = (!left && !right) || is_left_out(a, key) || (left && right && json_equal(left, right)) ||
-                    (strcmp(key, "script") == 0 && same_script(left, right));
-        if (!same)
-            return false;
-    }
-    return true;
-}
-
 /* ---- problems ---- */
 
 static void tell(struct replay *replay, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -154,23 +44,6 @@ static void tell(struct replay *replay, const char *format, ...)
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
     replay->options.problem(replay->options.arg, text);
-}
-
-/* In the order of the keys, so that a diff compares like with like. */
-static char *question_text(const json_t *question)
-{
-    g_autoptr(json_t) ordered = json_object();
-    GString *text = g_string_new(NULL);
-    for (size_t i = 0; i < G_N_ELEMENTS(question_keys); i++) {
-        json_t *value = json_object_get(question, question_keys[i]);
-        if (!value)
-            continue;
-        json_object_clear(ordered);
-        json_object_set(ordered, question_keys[i], value);
-        g_autofree char *line = yaml_write(ordered);
-        g_string_append(text, line);
-    }
-    return g_string_free(text, FALSE);
 }
 
 static char *indented(const char *prefix, const char *text)
@@ -190,18 +63,16 @@ static int answer_line(const struct answer *answer)
 
 static void tell_unknown(struct replay *replay, const char *host, const json_t *question, const struct answer *next)
 {
-    g_autoptr(json_t) wanted = next ? question_of(next->json) : json_object();
+    g_autoptr(json_t) wanted = next ? replay_question_of(next->json) : json_object();
     g_autoptr(json_t) shorter = json_copy((json_t *)question);
-    for (size_t i = 0; i < G_N_ELEMENTS(question_keys); i++)
-        if (is_left_out(wanted, question_keys[i]) && json_object_get(question, "content"))
-            json_object_del(shorter, question_keys[i]);
-    g_autofree char *asked = question_text(shorter);
+    replay_leave_out(wanted, shorter);
+    g_autofree char *asked = replay_question_text(shorter);
     if (!next) {
         g_autofree char *shown = indented("  + ", asked);
         tell(replay, "%s: the case has no more answers, and the step asks for\n%s", host, shown);
         return;
     }
-    g_autofree char *written = question_text(wanted), *diff = text_diff(written, asked);
+    g_autofree char *written = replay_question_text(wanted), *diff = text_diff(written, asked);
     g_autofree char *shown = indented("  ", diff);
     tell(replay, "%s: the step asks for something else than the case (- line %d, + the step)\n%s", host,
          answer_line(next), shown);
@@ -218,8 +89,8 @@ static const json_t *take_answer(struct replay *replay, const char *host, const 
         struct answer *answer = &g_array_index(answers, struct answer, i);
         if (answer->left == 0)
             continue;
-        g_autoptr(json_t) wanted = question_of(answer->json);
-        if (same_question(wanted, question)) {
+        g_autoptr(json_t) wanted = replay_question_of(answer->json);
+        if (replay_same_question(wanted, question)) {
             answer->left--;
             return answer->json;
         }
@@ -284,6 +155,37 @@ static json_t *result_of(const struct pending *pending)
     return result;
 }
 
+/* A text as it is; anything else as JSON. */
+static json_t *http_result(const struct pending *pending)
+{
+    json_t *answer = json_object_get(pending->answer, "answer"), *result = json_object(), *headers = json_object();
+    json_t *written = json_object_get(pending->answer, "answer_headers");
+    json_int_t took_ms = json_get_integer(pending->answer, "takes_ms", 0);
+    json_object_set_new(result, "status", json_integer(json_get_integer(pending->answer, "status", 200)));
+    if (json_is_string(answer) || !answer) {
+        json_object_set(result, "body", answer);
+    } else {
+        g_autofree char *text = json_text(answer);
+        json_set_string(headers, "content-type", "application/json");
+        json_set_string(result, "body", text);
+    }
+    if (!answer)
+        json_set_string(result, "body", "");
+    if (written)
+        json_object_update(headers, written);
+    json_object_set_new(result, "headers", headers);
+    json_object_set_new(result, "duration_ms", json_integer(took_ms));
+    return result;
+}
+
+static bool is_http(const struct pending *pending)
+{
+    for (const char *const *method = replay_http_methods; *method; method++)
+        if (json_object_get(pending->answer, *method))
+            return true;
+    return false;
+}
+
 static void say_output(const struct pending *pending, const char *key, const char *stream)
 {
     const char *text = json_get_string(pending->answer, key, "");
@@ -306,6 +208,8 @@ static void pending_due(void *arg)
         pending_end(pending, json_pack("{s:s, s:i, s:n}", "host", pending->host, "latency_ms", 0, "fingerprint"), NULL);
     } else if (pending->file) {
         pending_end(pending, json_incref(pending->file), NULL);
+    } else if (is_http(pending)) {
+        pending_end(pending, http_result(pending), NULL);
     } else {
         say_output(pending, "stdout", "out");
         say_output(pending, "stderr", "err");
@@ -339,20 +243,40 @@ static void no_answer(struct op *op)
 
 /* ---- the world ---- */
 
-static void replay_run(void *arg, const char *step, const struct ssh_command *command, struct op *op)
+/* The answer to a question, on its way; NULL when there is none. */
+static struct pending *answer_later(struct replay *replay, const char *host, const json_t *question, int64_t timeout_ms,
+                                    struct op *op)
 {
-    struct replay *replay = arg;
-    const char *host = json_get_string(command->host, "name", "");
-    g_autoptr(json_t) question = replay_question(step, command);
     const json_t *answer = take_answer(replay, host, question);
     if (!answer) {
         no_answer(op);
-        return;
+        return NULL;
     }
     struct pending *pending = pending_new(replay, host, answer, op);
+    pending_start(pending, timeout_ms);
+    return pending;
+}
+
+static void replay_run(void *arg, const char *step, const struct ssh_command *command, struct op *op)
+{
+    g_autoptr(json_t) question = replay_question(step, command);
+    struct pending *pending =
+        answer_later(arg, json_get_string(command->host, "name", ""), question, command->timeout_ms, op);
+    if (!pending)
+        return;
     pending->on_output = command->on_output;
     pending->arg = command->arg;
-    pending_start(pending, command->timeout_ms);
+}
+
+static void replay_local(void *arg, const struct ssh_command *command, struct op *op)
+{
+    replay_run(arg, NULL, command, op);
+}
+
+static void replay_http(void *arg, const json_t *request, struct op *op)
+{
+    g_autoptr(json_t) question = replay_http_question(request);
+    answer_later(arg, WIRE_HTTP_HOST, question, json_get_integer(request, "timeout_ms", 0), op);
 }
 
 /* The bytes that a download answers with. */
@@ -383,36 +307,28 @@ static json_t *file_result(const struct ssh_transfer_request *request, const cha
 
 static void replay_transfer(void *arg, const struct ssh_transfer_request *request, struct op *op)
 {
-    struct replay *replay = arg;
     const char *host = json_get_string(request->host, "name", "");
     g_autoptr(json_t) question = replay_file_question(request);
-    const json_t *answer = take_answer(replay, host, question);
-    if (!answer) {
-        no_answer(op);
-        return;
-    }
-    struct pending *pending = pending_new(replay, host, answer, op);
-    pending->file = file_result(request, host, answer);
-    pending_start(pending, request->timeout_ms);
+    struct pending *pending = answer_later(arg, host, question, request->timeout_ms, op);
+    if (pending)
+        pending->file = file_result(request, host, pending->answer);
 }
 
 static void replay_reach(void *arg, const json_t *host, const json_t *inventory, struct op *op)
 {
     (void)inventory;
-    struct replay *replay = arg;
-    const char *name = json_get_string(host, "name", "");
     g_autoptr(json_t) question = json_pack("{s:s}", "reachable", "?");
-    const json_t *answer = take_answer(replay, name, question);
-    if (answer)
-        loop_timer_start(pending_new(replay, name, answer, op)->timer,
-                         (uint64_t)json_get_integer(answer, "takes_ms", 0), 0);
-    else
-        no_answer(op);
+    answer_later(arg, json_get_string(host, "name", ""), question, 0, op);
 }
 
 struct world replay_world(struct replay *replay)
 {
-    return (struct world){.run = replay_run, .transfer = replay_transfer, .reach = replay_reach, .arg = replay};
+    return (struct world){.run = replay_run,
+                          .transfer = replay_transfer,
+                          .reach = replay_reach,
+                          .local = replay_local,
+                          .http = replay_http,
+                          .arg = replay};
 }
 
 /* ---- life ---- */
@@ -454,8 +370,8 @@ void replay_free(struct replay *replay)
 
 static void tell_unused(struct replay *replay, const char *host, const struct answer *answer)
 {
-    g_autoptr(json_t) wanted = question_of(answer->json);
-    g_autofree char *text = question_text(wanted), *shown = indented("  - ", text);
+    g_autoptr(json_t) wanted = replay_question_of(answer->json);
+    g_autofree char *text = replay_question_text(wanted), *shown = indented("  - ", text);
     g_autofree char *times =
         answer->left > 1 ? g_strdup_printf(" %" G_GINT64_FORMAT " times", answer->left) : g_strdup("");
     tell(replay, "%s: the run never asked for line %d%s\n%s", host, answer_line(answer), times, shown);

@@ -5,7 +5,9 @@
  * text), "upload": path, "download": path, "reachable": bool; with what: "shell", "sudo": user, "stdin", "env": {},
  * "cwd", "pty", "mode", and of an upload "content" or "sha256"; what comes back: of a download "content" or "base64",
  * else "stdout", "stderr", "code", "signal", or "error": code and "message"; "takes_ms" of virtual time; "times" that
- * the same is asked; "line" in the file of cases. */
+ * the same is asked; "line" in the file of cases. HTTP requests and programs of exec() stand under the names of
+ * core/wire.h; an HTTP answer has "get": URL (or another method), "headers", "json" or "body", and comes back as
+ * "status" and "answer". */
 #ifndef RUNNER_REPLAY_H
 #define RUNNER_REPLAY_H
 
@@ -36,5 +38,9 @@ void replay_finish(struct replay *replay);
 json_t *replay_question(const char *step, const struct ssh_command *command);
 /* The same of a file. An upload has both "content", where it is short text, and "sha256": an answer needs one. */
 json_t *replay_file_question(const struct ssh_transfer_request *request);
+
+/* Of an HTTP request: "get": URL or another method, "headers" (names in small letters), "json" or "body". New
+ * reference. */
+json_t *replay_http_question(const json_t *request);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/errors.h"
 #include "core/limits.h"
 #include "runner/command.h"
+#include "runner/http.h"
 #include "runner/output.h"
 
 #include <string.h>
@@ -21,6 +22,7 @@ struct pause {
     struct journal_wait *wait;
     struct op *inner;
     const json_t *host; /* ssh.reachable */
+    json_t *request;    /* http */
 };
 
 static void pause_free(struct pause *pause)
@@ -32,6 +34,7 @@ static void pause_free(struct pause *pause)
     op_unref(pause->op);
     if (pause->inner)
         op_unref(pause->inner);
+    json_decref(pause->request);
     g_free(pause);
 }
 
@@ -217,6 +220,61 @@ static void service_ssh_reachable(struct exec *exec, json_t *args, struct op *op
     pause->wait = journal_wait(exec->journal, journal_last(exec->journal), reach_go, pause);
 }
 
+/* ---- this machine, HTTP, secrets ---- */
+
+static void service_exec(struct exec *exec, json_t *args, struct op *op)
+{
+    struct command_request request = {
+        .host = exec->local_host,
+        .argv = json_object_get(args, "argv"),
+        .options = json_object_get(args, "opts"),
+        .does = COMMAND_LOCAL,
+    };
+
+    if (json_array_size(request.argv) == 0)
+        fail(op, ERROR_INVALID, "exec: the command has no words");
+    else
+        command_start(exec, &request, op);
+}
+
+static void http_over(void *arg, json_t *result, const GError *error)
+{
+    pause_end(arg, json_incref(result), error ? g_error_copy(error) : NULL);
+}
+
+static void http_go(void *arg)
+{
+    struct pause *pause = arg;
+    const struct world *world = &pause->exec->world;
+
+    pause->wait = NULL;
+    pause->inner = op_new(http_over, pause);
+    struct op *inner = op_ref(pause->inner);
+    world->http(world->arg, pause->request, inner);
+    op_unref(inner);
+}
+
+/* Whatever the method, the request is told before it is sent. */
+static void service_http(struct exec *exec, json_t *args, struct op *op)
+{
+    json_t *event = exec_event(exec);
+    g_autofree char *shown = http_shown(args);
+    struct pause *pause = pause_new(exec, op);
+
+    json_object_set_new(event, "host", json_null());
+    json_object_set_new(event, "http", json_text_value(shown, strlen(shown)));
+    pause->request = json_incref(args);
+    pause->wait = journal_wait(exec->journal, journal_add(exec->journal, "command", event), http_go, pause);
+}
+
+static void service_secret(struct exec *exec, json_t *args, struct op *op)
+{
+    GError *error = NULL;
+    const char *value = secrets_get(exec->secrets, json_get_string(args, "name", ""), &error);
+
+    op_done(op, value ? json_stringn_nocheck(value, strlen(value)) : NULL, error);
+}
+
 /* ---- time and events ---- */
 
 static void service_sleep(struct exec *exec, json_t *args, struct op *op)
@@ -288,6 +346,10 @@ static void service_checkpoint(struct exec *exec, json_t *args, struct op *op)
     json_t *data = json_object_get(args, "data");
     g_autofree char *text = json_text(data);
 
+    if (mask_finds_json(exec->mask, data)) {
+        fail(op, ERROR_SECRET, "checkpoint: " EXEC_SECRET_IN_DATA);
+        return;
+    }
     if (strlen(text) > LIMIT_DATA_BYTES) {
         fail(op, ERROR_TOO_LARGE, "checkpoint: data is over %d KiB", LIMIT_DATA_BYTES / 1024);
         return;
@@ -323,6 +385,9 @@ static const struct service {
     {"ssh.upload", service_ssh_upload},
     {"ssh.download", service_ssh_download},
     {"ssh.reachable", service_ssh_reachable},
+    {"exec", service_exec},
+    {"http", service_http},
+    {"secret", service_secret},
     {"sleep", service_sleep},
     {"log", service_log},
     {"note", service_note},

@@ -2,6 +2,7 @@
 #include "runner/tape.h"
 
 #include "core/errors.h"
+#include "core/wire.h"
 #include "runner/replay.h"
 
 #include <string.h>
@@ -73,6 +74,19 @@ static void write_content(json_t *answer, const json_t *content)
     }
 }
 
+static void write_http(json_t *answer, const json_t *result)
+{
+    const json_t *body = json_object_get(result, "body");
+    json_t *parsed = json_parse(json_string_value(body), json_string_length(body), "body", NULL);
+    if (json_get_integer(result, "status", 200) != 200)
+        json_object_set(answer, "status", json_object_get(result, "status"));
+    if (json_is_object(parsed) || json_is_array(parsed))
+        json_object_set(answer, "answer", parsed);
+    else if (json_string_length(body) > 0)
+        json_object_set_new(answer, "answer", json_text_value(json_string_value(body), json_string_length(body)));
+    json_decref(parsed);
+}
+
 static void write_error(json_t *answer, const GError *error)
 {
     json_set_string(answer, "error", errors_code(errors_of(error)));
@@ -99,6 +113,8 @@ static void recording_done(void *arg, json_t *result, const GError *error)
         write_error(recording->answer, error);
     else if (!error && json_object_get(recording->answer, "download"))
         write_content(recording->answer, json_object_get(result, "content"));
+    else if (!error && json_object_get(result, "status"))
+        write_http(recording->answer, result);
     else if (!error && !reachable)
         write_result(recording->answer, result);
     write_takes(recording);
@@ -122,11 +138,15 @@ static void recording_cancel(void *arg, int code)
 
 /* ---- what is asked ---- */
 
+static const char *name_of(const json_t *host)
+{
+    return json_get_string(host, "name", "");
+}
+
 /* Takes the question, which becomes the answer. */
-static struct recording *recording_new(struct tape *tape, const json_t *host, json_t *question, struct op *op)
+static struct recording *recording_new(struct tape *tape, const char *name, json_t *question, struct op *op)
 {
     struct recording *recording = g_new0(struct recording, 1);
-    const char *name = json_get_string(host, "name", "");
     json_t *list = json_object_get(tape->hosts, name);
     if (!list) {
         list = json_array();
@@ -151,16 +171,23 @@ static void pass_output(void *arg, const char *stream, const char *bytes, size_t
         recording->on_output(recording->arg, stream, bytes, length);
 }
 
-static void tape_run(void *arg, const char *step, const struct ssh_command *command, struct op *op)
+/* A command as it is passed on: its output is heard here first. */
+static struct ssh_command listening(struct recording *recording, const struct ssh_command *command)
 {
-    struct tape *tape = arg;
-    struct recording *recording = recording_new(tape, command->host, replay_question(step, command), op);
     struct ssh_command own = *command;
-    struct op *inner = op_ref(recording->inner);
     recording->on_output = command->on_output;
     recording->arg = command->arg;
     own.on_output = pass_output;
     own.arg = recording;
+    return own;
+}
+
+static void tape_run(void *arg, const char *step, const struct ssh_command *command, struct op *op)
+{
+    struct tape *tape = arg;
+    struct recording *recording = recording_new(tape, name_of(command->host), replay_question(step, command), op);
+    struct ssh_command own = listening(recording, command);
+    struct op *inner = op_ref(recording->inner);
     tape->inner.run(tape->inner.arg, step, &own, inner);
     op_unref(inner);
 }
@@ -171,7 +198,7 @@ static void tape_transfer(void *arg, const struct ssh_transfer_request *request,
     json_t *question = replay_file_question(request);
     if (json_object_get(question, "content"))
         json_object_del(question, "sha256");
-    struct recording *recording = recording_new(tape, request->host, question, op);
+    struct recording *recording = recording_new(tape, name_of(request->host), question, op);
     struct op *inner = op_ref(recording->inner);
     tape->inner.transfer(tape->inner.arg, request, inner);
     op_unref(inner);
@@ -180,15 +207,42 @@ static void tape_transfer(void *arg, const struct ssh_transfer_request *request,
 static void tape_reach(void *arg, const json_t *host, const json_t *inventory, struct op *op)
 {
     struct tape *tape = arg;
-    struct recording *recording = recording_new(tape, host, json_pack("{s:b}", "reachable", 1), op);
+    struct recording *recording = recording_new(tape, name_of(host), json_pack("{s:b}", "reachable", 1), op);
     struct op *inner = op_ref(recording->inner);
     tape->inner.reach(tape->inner.arg, host, inventory, inner);
     op_unref(inner);
 }
 
+static void tape_local(void *arg, const struct ssh_command *command, struct op *op)
+{
+    struct tape *tape = arg;
+    struct recording *recording = recording_new(tape, WIRE_LOCAL_HOST, replay_question(NULL, command), op);
+    struct ssh_command own = listening(recording, command);
+    struct op *inner = op_ref(recording->inner);
+    tape->inner.local(tape->inner.arg, &own, inner);
+    op_unref(inner);
+}
+
+/* Headers are left out: they hold what a case should not, and seldom what it is about. */
+static void tape_http(void *arg, const json_t *request, struct op *op)
+{
+    struct tape *tape = arg;
+    json_t *question = replay_http_question(request);
+    json_object_del(question, "headers");
+    struct recording *recording = recording_new(tape, WIRE_HTTP_HOST, question, op);
+    struct op *inner = op_ref(recording->inner);
+    tape->inner.http(tape->inner.arg, request, inner);
+    op_unref(inner);
+}
+
 struct world tape_world(struct tape *tape)
 {
-    return (struct world){.run = tape_run, .transfer = tape_transfer, .reach = tape_reach, .arg = tape};
+    return (struct world){.run = tape_run,
+                          .transfer = tape_transfer,
+                          .reach = tape_reach,
+                          .local = tape_local,
+                          .http = tape_http,
+                          .arg = tape};
 }
 
 /* ---- the tape ---- */

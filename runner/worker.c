@@ -23,7 +23,8 @@
 struct worker {
     struct loop *loop;
     struct uplink *uplink;
-    struct ssh_pool *ssh;
+    struct network network;
+    struct world world;
     char *id, *runner;
     int64_t slots;
     GHashTable *leases; /* id → struct lease */
@@ -88,7 +89,7 @@ static void worker_take(struct worker *worker, json_t *job)
     const struct lease_options options = {
         .loop = worker->loop,
         .uplink = worker->uplink,
-        .ssh = worker->ssh,
+        .world = &worker->world,
         .worker = worker->id,
         .job = job,
         .ended = worker_lease_ended,
@@ -236,7 +237,11 @@ struct worker *worker_new(const struct worker_options *options)
     struct loop *loop = worker->loop = options->loop;
 
     worker->uplink = uplink_new(loop, options->socket_path, options->token);
-    worker->ssh = ssh_pool_new(loop, options->ssh);
+    worker->network = (struct network){.loop = loop,
+                                       .ssh = ssh_pool_new(loop, options->ssh),
+                                       .http = http_client_new(loop),
+                                       .local = options->exec ? local_pool_new(loop) : NULL};
+    worker->world = world_of_network(&worker->network);
     worker->id = crypto_id("worker");
     worker->runner = g_strdup(options->runner);
     worker->slots = options->slots;
@@ -261,7 +266,9 @@ void worker_free(struct worker *worker)
         return;
     g_hash_table_unref(worker->leases);
     uplink_free(worker->uplink);
-    ssh_pool_free(worker->ssh);
+    local_pool_free(worker->network.local);
+    http_client_free(worker->network.http);
+    ssh_pool_free(worker->network.ssh);
     struct loop_timer *timers[] = {worker->poll_timer, worker->renew_timer, worker->limit, worker->end,
                                    worker->heartbeat};
     for (size_t i = 0; i < G_N_ELEMENTS(timers); i++)

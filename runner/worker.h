@@ -14,6 +14,7 @@ struct worker_options {
     const char *runner;              /* the runner's name; copied */
     int64_t slots;                   /* runs at once */
     const struct ssh_settings *ssh;  /* copied by the pool */
+    bool exec;                       /* steps may run programs on this machine */
     int heartbeat_fd;                /* one byte a second: enum worker_load; -1 = none */
     /* Nothing runs and no job will be taken any more: after worker_drain(), or because Lua was abandoned. Once. */
     void (*drained)(void *arg);

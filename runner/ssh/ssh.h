@@ -47,6 +47,7 @@ struct ssh_command {
     bool pty;
     int64_t timeout_ms; /* of the command, from its start; 0 = none (the step's deadline cancels the op) */
     size_t max_output;  /* a stream; 0 = LIMIT_OUTPUT_BYTES; more is dropped and `truncated` says so */
+    bool hide;          /* a word of argv is secret: none may stand in the host's process list */
     const char *marker; /* unique text of this command ("run_x.1.42"): names it on the host so that it can be stopped */
     /* Output as it comes (stream "out" or "err"); may be NULL. On the loop; must not free the pool. */
     void (*on_output)(void *arg, const char *stream, const char *bytes, size_t length);

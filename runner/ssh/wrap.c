@@ -350,7 +350,7 @@ bool ssh_wrap(const struct ssh_command *command, struct ssh_wrapped *ret, GError
 {
     if (!check(command, error))
         return false;
-    bool header = !command->pty && (command->script != NULL || json_object_size(command->env) > 0);
+    bool header = !command->pty && (command->script != NULL || command->hide || json_object_size(command->env) > 0);
     g_autofree char *line = header ? NULL : on_command_line(command);
     if (!command->pty && (header || strlen(line) > LIMIT_SSH_EXEC_BYTES)) {
         in_header(command, ret);

@@ -85,6 +85,19 @@ static void fixture_ssh(struct fixture *f, json_t *args, struct op *op)
         op_done(op, fixture_result(host, 127, "", "not found"), NULL);
 }
 
+/* By the URL: …/404 is an answer, …/gone an error. */
+static void fixture_http(json_t *args, struct op *op)
+{
+    const char *url = json_get_string(args, "url", "");
+    if (g_str_has_suffix(url, "/gone"))
+        op_done(op, NULL, g_error_new(HIKESHI_ERROR, ERROR_UNAVAILABLE, "connection refused"));
+    else
+        op_done(op,
+                json_pack("{s:i, s:{s:s}, s:s, s:i}", "status", g_str_has_suffix(url, "/404") ? 404 : 200, "headers",
+                          "x", "y", "body", "{\"ok\":true}\n", "duration_ms", 1),
+                NULL);
+}
+
 static void fixture_service(void *arg, const char *name, json_t *args, struct op *op)
 {
     struct fixture *f = arg;
@@ -97,7 +110,13 @@ static void fixture_service(void *arg, const char *name, json_t *args, struct op
         g_string_append_printf(f->heard, "%s %s\n", name, text);
         g_free(text);
     }
-    if (strcmp(name, "ssh.download") == 0)
+    if (strcmp(name, "secret") == 0)
+        op_done(op, json_string("s3cret"), NULL);
+    else if (strcmp(name, "http") == 0)
+        fixture_http(args, op);
+    else if (strcmp(name, "exec") == 0)
+        fixture_ssh(f, args, op);
+    else if (strcmp(name, "ssh.download") == 0)
         op_done(op,
                 json_pack("{s:s, s:i, s:o}", "host", "db-1", "bytes", 3, "content", json_stringn_nocheck("a\0\377", 3)),
                 NULL);

@@ -14,6 +14,7 @@
 struct fixture {
     struct loop *loop;
     struct ssh_pool *pool;
+    struct network network;
     struct exec *exec;
     json_t *job;
     GString *trace;        /* the events, one word each */
@@ -102,8 +103,10 @@ static void fixture_open(struct fixture *fixture, const char *steps, const char 
     fixture->pool = fake_pool_new(fixture->loop);
     fixture->job = job_new(steps, more);
     fixture->trace = g_string_new(NULL);
+    fixture->network = (struct network){.loop = fixture->loop, .ssh = fixture->pool};
+    const struct world world = world_of_network(&fixture->network);
     struct exec_options options = {.loop = fixture->loop,
-                                   .ssh = fixture->pool,
+                                   .world = &world,
                                    .job = fixture->job,
                                    .emit = fixture_emit,
                                    .finished = fixture_finished,

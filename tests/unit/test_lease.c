@@ -55,6 +55,8 @@ struct fixture {
     struct loop *loop;
     struct uplink uplink;
     struct ssh_pool *pool;
+    struct network network;
+    struct world world;
     struct lease *lease;
     bool ended;
     int64_t acked;   /* what the server has stored */
@@ -96,11 +98,13 @@ static void fixture_open(struct fixture *fixture, const char *text)
     *fixture = (struct fixture){.loop = loop_new()};
     fake_lua_said = 0;
     fixture->pool = fake_pool_new(fixture->loop);
+    fixture->network = (struct network){.loop = fixture->loop, .ssh = fixture->pool};
+    fixture->world = world_of_network(&fixture->network);
     fixture->stored = g_string_new(NULL);
     g_queue_init(&fixture->uplink.calls);
     struct lease_options options = {.loop = fixture->loop,
                                     .uplink = &fixture->uplink,
-                                    .ssh = fixture->pool,
+                                    .world = &fixture->world,
                                     .worker = "worker_1",
                                     .job = job,
                                     .ended = lease_ended,

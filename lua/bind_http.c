@@ -1,0 +1,149 @@
+/* bind_http: HTTP requests. The runner sends them; this checks what is asked for and what came back. */
+#include "core/errors.h"
+#include "core/limits.h"
+#include "lua/bind.h"
+#include "lua/call.h"
+#include "lua/options.h"
+#include "lua/raise.h"
+#include "lua/value.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", NULL};
+#define REQUEST_OPTIONS                                                                                                \
+    {.name = "headers", .kind = OPTION_MAP}, {.name = "body", .kind = OPTION_BYTES},                                   \
+        {.name = "json", .kind = OPTION_JSON}, {.name = "timeout", .key = "timeout_ms", .kind = OPTION_DURATION},      \
+        {.name = "check", .kind = OPTION_BOOL},                                                                        \
+    {                                                                                                                  \
+        .name = "max_bytes", .kind = OPTION_COUNT, .max = LIMIT_LUA_JSON_BYTES                                         \
+    }
+static const struct option short_options[] = {REQUEST_OPTIONS, {.name = NULL}};
+static const struct option request_options[] = {REQUEST_OPTIONS,
+                                                {.name = "method", .kind = OPTION_CHOICE, .choices = methods},
+                                                {.name = "url", .kind = OPTION_TEXT},
+                                                {.name = NULL}};
+
+enum { CHECKED = 1 };
+
+/* The beginning of an error page, on one line. */
+static void excerpt(const json_t *result, char *text, size_t size)
+{
+    const json_t *body = json_object_get(result, "body");
+    g_snprintf(text, size, "%.*s", (int)MIN(json_string_length(body), size - 1), json_string_value(body));
+    for (char *at = text; *at; at++)
+        if ((unsigned char)*at < 0x20)
+            *at = ' ';
+}
+
+/* After the service: the answer, or a raised error. "METHOD URL" is on top of the stack. */
+static int finish_request(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    const GError *error = call_error(L);
+    const json_t *result = call_result(L);
+    if (error)
+        return raise_error(L, errors_of(error), NULL, NULL, "%s: %s", lua_tostring(L, -1), error->message);
+    int code = (int)json_get_integer(result, "status", 0);
+    if (code >= 400 && (context & CHECKED)) {
+        char text[200];
+        excerpt(result, text, sizeof text);
+        return raise_error(L, ERROR_HTTP, NULL, result, "%s was answered with status %d%s%s", lua_tostring(L, -1), code,
+                           *text ? ": " : "", text);
+    }
+    value_push(L, result, VALUE_NULL_AS_NIL);
+    return 1;
+}
+
+/* json becomes the body, and says so in a header unless the caller does. */
+static void take_json(lua_State *L, json_t *request, const char *function)
+{
+    json_t *value = json_object_get(request, "json"), *headers = json_object_get(request, "headers"), *header;
+    const char *name;
+    bool typed = false;
+    if (!value)
+        return;
+    if (json_object_get(request, "body"))
+        raise_misuse(L, "%s takes 'body' or 'json', not both", function);
+    json_object_foreach (headers, name, header)
+        typed = typed || g_ascii_strcasecmp(name, "content-type") == 0;
+    if (!headers) {
+        headers = json_object();
+        json_object_set_new(request, "headers", headers);
+    }
+    if (!typed)
+        json_object_set_new(headers, "Content-Type", json_string("application/json"));
+    char *text = json_text(value);
+    json_object_set_new(request, "body", json_string(text));
+    g_free(text);
+    json_object_del(request, "json");
+}
+
+/* How messages call it; a URL's query may hold a secret. */
+static void push_shown(lua_State *L, const json_t *request)
+{
+    const char *url = json_get_string(request, "url", "");
+    lua_pushfstring(L, "%s ", json_get_string(request, "method", "GET"));
+    lua_pushlstring(L, url, strcspn(url, "?#"));
+    lua_concat(L, 2);
+}
+
+/* Sends what is in the box at `box`; the options are read already. */
+static int send_request(lua_State *L, int box, const char *function)
+{
+    json_t **slot = lua_touserdata(L, box);
+    const char *url = json_get_string(*slot, "url", "");
+    if (!g_str_has_prefix(url, "http://") && !g_str_has_prefix(url, "https://"))
+        return raise_misuse(L, "%s needs a URL that begins with http:// or https://", function);
+    take_json(L, *slot, function);
+    bool check = json_get_bool(*slot, "check", true);
+    json_object_del(*slot, "check");
+    push_shown(L, *slot);
+    return call_service(L, "http", g_steal_pointer(slot), check ? CHECKED : 0, finish_request);
+}
+
+/* http.get and http.post: the URL is the first argument. */
+static int request_to(lua_State *L, const char *method, const char *function)
+{
+    lua_settop(L, 2);
+    json_t **box = value_box(L); /* 3 */
+    *box = json_object();
+    if (lua_type(L, 1) != LUA_TSTRING || strlen(lua_tostring(L, 1)) != lua_rawlen(L, 1))
+        return raise_misuse(L, "%s needs a URL as its first argument", function);
+    json_object_set_new(*box, "url", json_stringn_nocheck(lua_tostring(L, 1), lua_rawlen(L, 1)));
+    json_object_set_new(*box, "method", json_string(method));
+    options_read(L, 2, short_options, function, *box);
+    return send_request(L, 3, function);
+}
+
+/* http.request(opts) → answer
+ * Sends an HTTP request: url, method (GET), headers, body or json, timeout (30s), max_bytes, check. The answer has
+ * status, headers (names in small letters), body. A status of 400 or more raises http, unless check=false. */
+static int http_request(lua_State *L)
+{
+    lua_settop(L, 1);
+    if (lua_type(L, 1) != LUA_TTABLE)
+        return raise_misuse(L, "http.request needs a table like {url = \"https://…\", method = \"POST\"}");
+    json_t **box = value_box(L); /* 2 */
+    *box = json_object();
+    options_read(L, 1, request_options, "http.request", *box);
+    return send_request(L, 2, "http.request");
+}
+
+/* http.get(url [, opts]) → answer
+ * A GET request; opts as with http.request. */
+static int http_get(lua_State *L)
+{
+    return request_to(L, "GET", "http.get");
+}
+
+/* http.post(url [, opts]) → answer
+ * A POST request; opts as with http.request. */
+static int http_post(lua_State *L)
+{
+    return request_to(L, "POST", "http.post");
+}
+
+static const struct binding bindings[] = {
+    {"request", http_request}, {"get", http_get}, {"post", http_post}, {NULL, NULL}};
+const struct bind_table bind_http = {BIND_TABLE, "http", bindings};

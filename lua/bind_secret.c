@@ -1,0 +1,32 @@
+/* bind_secret: values of secrets. The runner has them, and masks them in all that leaves it. */
+#include "core/errors.h"
+#include "lua/bind.h"
+#include "lua/call.h"
+#include "lua/raise.h"
+
+#include <lauxlib.h>
+
+static int finish_secret(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    const GError *error = call_error(L);
+    if (error)
+        return raise_error(L, errors_of(error), NULL, NULL, "%s", error->message);
+    lua_pushlstring(L, json_string_value(call_result(L)), json_string_length(call_result(L)));
+    return 1;
+}
+
+/* secret(name) → text
+ * The value of a secret that the runbook lists under `secrets`. Raises not_allowed when the run does not have it,
+ * secret when it cannot be read. Wherever the value could be printed, *** stands instead. */
+static int secret(lua_State *L)
+{
+    if (lua_type(L, 1) != LUA_TSTRING)
+        return raise_misuse(L, "secret needs the name of a secret, as in secret(\"api-token\")");
+    json_t *args = json_object();
+    json_object_set_new(args, "name", json_text_value(lua_tostring(L, 1), lua_rawlen(L, 1)));
+    return call_service(L, "secret", args, 0, finish_secret);
+}
+
+static const struct binding bindings[] = {{"secret", secret}, {NULL, NULL}};
+const struct bind_table bind_secret = {BIND_GLOBALS, "", bindings};
