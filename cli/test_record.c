@@ -159,9 +159,8 @@ static char *text_with(const struct test_record *record, const char *before, GEr
     g_autoptr(GError) problem = NULL;
     if (count_cases(record->path, text, &problem) == count + 1)
         return g_steal_pointer(&text);
-    errors_set(error, ERROR_INVALID,
-               "the case cannot be added to '%s': 'cases' must be the last key, with items like \"  - name: …\"%s%s",
-               record->path, problem != NULL ? "; " : "", problem != NULL ? problem->message : "");
+    errors_set(error, ERROR_INVALID, "the case cannot be added to '%s': %s", record->path,
+               problem != NULL ? problem->message : "'cases' must be the last key, with items like \"  - name: …\"");
     return NULL;
 }
 

@@ -141,7 +141,7 @@ static void read_choice(const struct field_reader *reader, const struct yaml_nod
     }
 
 CHOICE_READER(read_error_code, "dns", "connect", "host_key", "auth", "channel", "timeout", "lost", "file",
-              "check_failed", "unsupported", "too_large", "internal")
+              "check_failed", "unsupported", "too_large", "internal", "unavailable", "invalid", "io", "not_allowed")
 CHOICE_READER(read_order, "strict", "any")
 CHOICE_READER(read_shell, "sh", "bash")
 CHOICE_READER(read_decision, "approve", "deny", "expire")

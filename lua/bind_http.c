@@ -24,33 +24,25 @@ static const struct option request_options[] = {REQUEST_OPTIONS,
                                                 {.name = "url", .kind = OPTION_TEXT},
                                                 {.name = NULL}};
 
-enum { CHECKED = 1 };
-
-/* The beginning of an error page, on one line. */
-static void excerpt(const json_t *result, char *text, size_t size)
-{
-    const json_t *body = json_object_get(result, "body");
-    g_snprintf(text, size, "%.*s", (int)MIN(json_string_length(body), size - 1), json_string_value(body));
-    for (char *at = text; *at; at++)
-        if ((unsigned char)*at < 0x20)
-            *at = ' ';
-}
+enum { CHECKED = 1, HTTP_MESSAGE_BYTES = 640 };
 
 /* After the service: the answer, or a raised error. "METHOD URL" is on top of the stack. */
 static int finish_request(lua_State *L, int status, lua_KContext context)
 {
     (void)status;
     const GError *error = call_error(L);
-    const json_t *result = call_result(L);
+    json_t *result = call_result(L);
     if (error)
         return raise_error(L, errors_of(error), NULL, NULL, "%s: %s", lua_tostring(L, -1), error->message);
     int code = (int)json_get_integer(result, "status", 0);
     if (code >= 400 && (context & CHECKED)) {
-        char text[200];
-        excerpt(result, text, sizeof text);
+        char text[HTTP_MESSAGE_BYTES];
+        g_strlcpy(text, json_get_string(result, "excerpt", ""), sizeof text);
+        json_object_del(result, "excerpt"); /* the runner's, for this message only */
         return raise_error(L, ERROR_HTTP, NULL, result, "%s was answered with status %d%s%s", lua_tostring(L, -1), code,
                            *text ? ": " : "", text);
     }
+    json_object_del(result, "excerpt");
     value_push(L, result, VALUE_NULL_AS_NIL);
     return 1;
 }

@@ -118,8 +118,28 @@ static void command_tell_end(struct command *command, const json_t *result, cons
     journal_add(command->exec->journal, "host", event);
 }
 
+/* Output that was cut may end within a secret, which nothing would recognise any more: that end goes, too. */
+static json_t *command_kept(const struct command *command, json_t *result)
+{
+    static const char *const streams[] = {"stdout", "stderr"};
+    const struct mask *mask = command->exec->mask;
+
+    if (mask_is_empty(mask) || !json_get_bool(result, "truncated", false))
+        return json_incref(result);
+    json_t *kept = json_copy(result);
+    for (size_t i = 0; i < G_N_ELEMENTS(streams); i++) {
+        const json_t *text = json_object_get(result, streams[i]);
+        const char *bytes = json_string_value(text) ? json_string_value(text) : "";
+        size_t length = json_string_length(text);
+        length -= mask_held(mask, bytes, length);
+        json_object_set_new(kept, streams[i], json_stringn_nocheck(bytes, length));
+    }
+    return kept;
+}
+
 static void command_end(struct command *command, json_t *result, const GError *error)
 {
+    json_t *kept = command_kept(command, result);
     g_autoptr(GError) failure = error ? g_error_copy(error) : NULL;
     struct op *op = op_ref(command->op);
     struct exec *exec = command->exec;
@@ -132,7 +152,7 @@ static void command_end(struct command *command, json_t *result, const GError *e
     command_free(command);
     if (!error && !exit_is_error)
         g_clear_error(&failure);
-    op_done(op, json_incref(result), g_steal_pointer(&failure));
+    op_done(op, kept, g_steal_pointer(&failure));
     op_unref(op);
     exec_command_ended(exec);
 }
@@ -286,8 +306,9 @@ static void command_show(const struct command *command, json_t *event)
     } else if (command->argv) {
         json_object_set_new(event, "argv", shown_words(command->argv));
     } else {
-        json_object_set_new(event, "script",
-                            json_text_value(command->script, MIN(command->script_length, COMMAND_SHOWN_BYTES)));
+        size_t length = MIN(command->script_length, COMMAND_SHOWN_BYTES);
+        g_autofree char *shown = mask_cut_bytes(command->exec->mask, command->script, length, &length);
+        json_object_set_new(event, "script", json_text_value(shown, length));
     }
 }
 

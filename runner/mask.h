@@ -1,7 +1,7 @@
 /* mask: the values of a run's secrets, and text without them: whatever leaves a run (events, logs, tests) passes here.
  *
- * Each value is looked for as it is and in the forms that programs print: lines of it, JSON and shell quoting, percent
- * encoding, hexadecimal, base64 at any offset. What a program computes from a secret in another way is not recognised.
+ * Each value is looked for as it is and in the forms that programs print (mask_forms.c). What a program computes from a
+ * secret in another way is not recognised.
  */
 #ifndef RUNNER_MASK_H
 #define RUNNER_MASK_H
@@ -25,6 +25,8 @@ bool mask_is_empty(const struct mask *mask);
 bool mask_finds(const struct mask *mask, const char *bytes, size_t length);
 /* The bytes with MASK_TEXT in place of each secret. g_free. */
 char *mask_bytes(const struct mask *mask, const char *bytes, size_t length, size_t *ret_length);
+/* The same where the text may have been cut: what is only the beginning of a secret is masked, too, if it is long. */
+char *mask_cut_bytes(const struct mask *mask, const char *bytes, size_t length, size_t *ret_length);
 /* How many bytes at the end may be the beginning of a secret: a stream keeps them until more comes. */
 size_t mask_held(const struct mask *mask, const char *bytes, size_t length);
 
@@ -32,5 +34,6 @@ size_t mask_held(const struct mask *mask, const char *bytes, size_t length);
 bool mask_finds_json(const struct mask *mask, const json_t *value);
 /* The value with every text masked. New reference: the same value when nothing is found. */
 json_t *mask_json(const struct mask *mask, json_t *value);
+json_t *mask_cut_json(const struct mask *mask, json_t *value); /* as mask_cut_bytes() */
 
 #endif

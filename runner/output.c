@@ -85,7 +85,9 @@ static size_t output_cut_masked(struct output *output, int stream, bool last)
     }
     if (take == 0)
         return 0;
-    g_autofree char *masked = mask_bytes(mask, (const char *)pending->data, take, &length);
+    const char *bytes = (const char *)pending->data;
+    g_autofree char *masked =
+        last ? mask_cut_bytes(mask, bytes, take, &length) : mask_bytes(mask, bytes, take, &length);
     output_cut(output->exec, output->host, stream_names[stream], (const uint8_t *)masked, length, true);
     return take;
 }
@@ -152,5 +154,8 @@ void output_clear(struct output *output)
 
 void output_log(struct exec *exec, const char *bytes, size_t length)
 {
-    output_cut(exec, NULL, "log", (const uint8_t *)bytes, length, true);
+    size_t masked_length;
+    g_autofree char *masked = mask_bytes(exec->mask, bytes, length, &masked_length); /* before a chunk's end cuts one */
+
+    output_cut(exec, NULL, "log", (const uint8_t *)masked, masked_length, true);
 }

@@ -1,8 +1,10 @@
 """secret(), http and exec() of steps, on a real sshd, a real HTTP server and real processes: what arrives, what is refused, and that
 no secret leaves a run in any form."""
 import base64
+import http.client
 import json
 import os
+import socket
 import subprocess
 import threading
 import urllib.parse
@@ -10,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from .conftest import Site
 from .support.process import wait_for
-from .test_run import Folder, hikeshi_test, lua
+from .test_run import HEAD, Folder, hikeshi_test, lua
 
 SECRET = "s3cr+t/p&ss 'w\"rd\\é"
 
@@ -96,6 +99,69 @@ def test_what_is_refused(folder, text, code, words):
 def test_only_listed_secrets(folder):
     status, run = folder.run_json(folder.runbook(lua("go", 'secret("token")'), 'hosts: "role=db"'))
     assert status == 1 and run["steps"][0]["error"]["code"] == "not_allowed"
+
+
+# ---- the server's trust ----
+
+TRUST = """secrets: {token: "env:TOKEN", other: "env:OTHER", unnamed: "env:OTHER"}
+trust: {secrets: {token: [storage], other: [web, storage]}}
+"""
+
+
+def owned(owner, *secrets):
+    front = f"owner: {owner}\nsecrets: [{', '.join(secrets)}]\nhosts: \"role=db\""
+    return HEAD.format(front=front) + "".join(lua(name, f'data["{name}"] = #secret("{name}")', on_error="continue") for name in secrets)
+
+
+class SocketConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("runner")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
+
+
+def leased_job(server):
+    """The next job, as a runner gets it."""
+    with open(f"{server.data}/runner-token") as f:
+        token = f.read().strip()
+    connection = SocketConnection(f"{server.data}/runner.sock")
+    connection.request("POST", "/runner/v1/lease", json.dumps({"runner": "r", "worker": "w", "slots": 1}),
+                       {"Authorization": "Bearer " + token, "Content-Type": "application/json"})
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    assert answer.status == 200, text
+    return json.loads(text)
+
+
+def test_the_server_hands_a_secret_only_to_whom_it_trusts(tmp_path, sshd):
+    site = Site(tmp_path, sshd, extra="no_runner: true\n" + TRUST)
+    try:
+        site.publish({"runbooks/mine.md": owned("storage", "token", "other", "unnamed"), "runbooks/theirs.md": owned("web", "token", "other"),
+                      "runbooks/unlisted.md": owned("storage", "other")})
+        for runbook, names in (("mine", {"token", "other"}), ("theirs", {"other"}), ("unlisted", {"other"})):
+            site.server.start_run(runbook)
+            job = leased_job(site.server)
+            assert job["runbook"]["id"] == runbook and set(job["secrets"]) == names, job["secrets"]
+    finally:
+        site.stop()
+
+
+def test_another_team_is_refused_a_secret(tmp_path, sshd):
+    site = Site(tmp_path, sshd, extra=TRUST, env={"TOKEN": SECRET, "OTHER": "other-secret"})
+    try:
+        site.server.wait_ready()
+        site.publish({"runbooks/mine.md": owned("storage", "token", "unnamed"), "runbooks/theirs.md": owned("web", "token", "other")})
+        runs = {name: site.server.wait_run(site.server.start_run(name)) for name in ("mine", "theirs")}
+        errors = {(name, step["id"]): (step["error"] or {}).get("code") for name, run in runs.items() for step in run["steps"]}
+        assert errors == {("mine", "token"): None, ("mine", "unnamed"): "not_allowed",
+                          ("theirs", "token"): "not_allowed", ("theirs", "other"): None}
+        assert runs["mine"]["data"] == {"token": len(SECRET.encode())} and runs["theirs"]["data"] == {"other": 12}
+    finally:
+        site.stop()
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -195,8 +261,9 @@ data.signal = exec({"sh", "-c", "kill -9 $$"}, {check = false}).signal
 local fine, e = pcall(exec, {"/nonexistent/program"})
 data.gone = e.code
 data.big = #exec{"head", "-c", "3000000", "/dev/zero"}.stdout""", effect="read"))
-    status, run = folder.run_json(file, "--record", str(record))
-    assert status == 0, run["steps"]
+    done = folder.run(file, "--record", str(record), "--json")
+    run = json.loads(done.stdout)
+    assert done.returncode == 0, (run["steps"][0]["error"], done.stderr)
     data = run["data"]
     assert data["out"] == "in\n/\n[][b]\n" and data["err"] == "bad\n" and data["code"] == 3 and data["host"] == "(runner)"
     assert data["signal"] == "KILL" and data["gone"] == "io" and data["big"] == 1024 * 1024

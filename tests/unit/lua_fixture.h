@@ -93,8 +93,8 @@ static void fixture_http(json_t *args, struct op *op)
         op_done(op, NULL, g_error_new(HIKESHI_ERROR, ERROR_UNAVAILABLE, "connection refused"));
     else
         op_done(op,
-                json_pack("{s:i, s:{s:s}, s:s, s:i}", "status", g_str_has_suffix(url, "/404") ? 404 : 200, "headers",
-                          "x", "y", "body", "{\"ok\":true}\n", "duration_ms", 1),
+                json_pack("{s:i, s:{s:s}, s:s, s:s, s:i}", "status", g_str_has_suffix(url, "/404") ? 404 : 200,
+                          "headers", "x", "y", "body", "{\"ok\":true}\n", "excerpt", "{\"ok\":true}", "duration_ms", 1),
                 NULL);
 }
 

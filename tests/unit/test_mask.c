@@ -20,6 +20,14 @@ static void test_forms(void **state)
         {"percent, lower", "?p=s3cr%2bt%2fp%26ss%20%27w%22rd%5c%c3%a9&x", "?p=***&x"},
         {"a form", "p=s3cr%2Bt%2Fp%26ss+%27w%22rd%5C%C3%A9", "p=***"},
         {"hexadecimal", "733363722b742f702673732027772272645cc3a9 0", "*** 0"},
+        {"in Python's JSON", "s3cr+t/p&ss 'w\\\"rd\\\\\\u00e9", "***"},
+        {"in PHP's JSON", "s3cr+t\\/p&ss 'w\\\"rd\\\\\\u00e9", "***"},
+        {"in Go's JSON", "s3cr+t/p\\u0026ss 'w\\\"rd\\\\é", "***"},
+        {"in HTML", "<p>s3cr+t/p&amp;ss &#x27;w&quot;rd\\é", "<p>***"},
+        {"in HTML by Go", "s3cr+t/p&amp;ss &#39;w&#34;rd\\é", "***"},
+        {"behind backslashes", "s3cr+t/p\\&ss\\ \\'w\\\"rd\\\\é", "***"},
+        {"percent, by Python", "s3cr%2Bt/p%26ss%20%27w%22rd%5C%C3%A9", "***"},
+        {"in base64 of several lines", "czNjcit0L3Am\nc3MgJ3cic\r\nmRcw6k=", "***k="},
         {"others", "s3cr+t/p&ss 'w\"rd", "s3cr+t/p&ss 'w\"rd"},
         {"nothing", "", ""},
     };
@@ -69,6 +77,53 @@ static void test_lines(void **state)
     mask_add(mask, key, strlen(key));
     g_autofree char *masked = mask_bytes(mask, "db-1: MIIEvQIBADANBgkq\nshort\n", 29, &length);
     assert_string_equal(masked, "db-1: ***\nshort\n");
+    mask_free(mask);
+}
+
+/* Whatever the values hold. */
+static void test_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why, *value, *text, *masked;
+    } rows[] = {
+        {"plus signs", "+++abc+++", "a+++abc+++b ++abc++", "a***b ++abc++"},
+        {"a regex", "^(a+)+$[x]{2,}\\d.*|?", "^(a+)+$[x]{2,}\\d.*|? aa x", "*** aa x"},
+        {"a template", "{{s}}%s%n$HOME`id`", "= {{s}}%s%n$HOME`id`", "= ***"},
+        {"lines, as a terminal ends them", "ab\ncd\nef", "ab\r\ncd\r\nef ab", "*** ab"},
+        {"no UTF-8", "p\xE4ssw\xF6rt", "p\xE4ssw\xF6rt p\xEF\xBF\xBDssw\xEF\xBF\xBDrt", "*** ***"},
+        {"a word of ours", "****", "****", "***"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        struct mask *mask = mask_new();
+        size_t length;
+        mask_add(mask, rows[i].value, strlen(rows[i].value));
+        g_autofree char *masked = mask_bytes(mask, rows[i].text, strlen(rows[i].text), &length);
+        if (strcmp(masked, rows[i].masked) != 0)
+            row_failed(rows[i].why, "got '%s'", masked);
+        mask_free(mask);
+    }
+}
+
+static void test_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why, *text, *masked;
+    } rows[] = {
+        {"all of it", "x 0123456789abcdefghij0123456789abcdefghij y", "x *** y"},
+        {"cut at the end", "x 0123456789", "x ***"},
+        {"cut with something behind", "near '0123456789abc' on line 1", "near '***' on line 1"},
+        {"too little to tell", "x 0123456", "x 0123456"},
+    };
+    struct mask *mask = mask_new();
+    mask_add(mask, "0123456789abcdefghij0123456789abcdefghij", 40);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        size_t length;
+        g_autofree char *masked = mask_cut_bytes(mask, rows[i].text, strlen(rows[i].text), &length);
+        if (strcmp(masked, rows[i].masked) != 0)
+            row_failed(rows[i].why, "got '%s'", masked);
+    }
     mask_free(mask);
 }
 
@@ -146,7 +201,8 @@ static void test_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms),  cmocka_unit_test(test_base64),
-                                       cmocka_unit_test(test_lines),  cmocka_unit_test(test_held),
+                                       cmocka_unit_test(test_lines),  cmocka_unit_test(test_values),
+                                       cmocka_unit_test(test_cut),    cmocka_unit_test(test_held),
                                        cmocka_unit_test(test_chunks), cmocka_unit_test(test_json)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
