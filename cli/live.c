@@ -252,6 +252,14 @@ static void on_note(struct live *live, const json_t *event)
              live_text(event, "text") ? live_text(event, "text") : "");
 }
 
+/* What a lost runner's commands left on a host, once another has looked. */
+static void on_reap(struct live *live, const json_t *event)
+{
+    const char *text = live_text(event, "text");
+    live_say(live, NULL, json_is_true(json_object_get(event, "stopped")) ? STYLE_DIM : STYLE_YELLOW, "%s",
+             text ? text : "");
+}
+
 static char *duration_text(const json_t *event)
 {
     static const char *const not_begun[] = {"skipped", "not_reached", NULL};
@@ -392,6 +400,7 @@ static const struct {
     {"run_end", on_run_end},
     {"run", on_run},
     {"step", on_step},
+    {"reap", on_reap},
 };
 
 void live_event(struct live *live, const json_t *event)

@@ -113,6 +113,7 @@
 #define LEASE_MS        (30 * 1000) /* how long a confirmed lease lives without renewal */
 #define LEASE_RENEW_MS  (10 * 1000) /* the worker renews this often */
 #define LEASE_MARGIN_MS (5 * 1000)  /* the worker starts nothing when its lease has less left */
+#define REAP_MS         (60 * 1000) /* a worker looks so long for what a lost one left on hosts, then says what it knows */
 #define RUNNER_DRAIN_MS (10 * 1000) /* what still runs so long after SIGTERM is cancelled; serve waits 15 s in all */
 #define WORKER_STALL_MS (10 * 1000) /* the supervisor kills a worker whose loop has not ticked for this long */
 

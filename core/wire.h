@@ -6,6 +6,7 @@
 #define WIRE_CONFIRM_PATH "/runner/v1/confirm"
 #define WIRE_RENEW_PATH   "/runner/v1/renew"
 #define WIRE_EVENTS_PATH  "/runner/v1/events"
+#define WIRE_REAPED_PATH  "/runner/v1/reaped"
 #define WIRE_SOCKET_NAME  "runner.sock"
 #define WIRE_TOKEN_NAME   "runner-token"
 

@@ -127,6 +127,22 @@ static void mark_jumps(GHashTable *jumps, const json_t *inventory, const json_t 
         host = json_find(inventory, "name", name);
 }
 
+json_t *job_hosts(const json_t *inventory, const json_t *names)
+{
+    g_autoptr(GHashTable) wanted = g_hash_table_new(g_str_hash, g_str_equal);
+    json_t *hosts = json_array();
+    size_t index;
+    json_t *name, *host;
+    json_array_foreach (names, index, name) {
+        g_hash_table_add(wanted, (char *)json_string_value(name));
+        mark_jumps(wanted, inventory, json_find(inventory, "name", json_string_value(name)));
+    }
+    json_array_foreach (inventory, index, host)
+        if (g_hash_table_contains(wanted, json_get_string(host, "name", "")))
+            json_array_append(hosts, host);
+    return hosts;
+}
+
 static void split_inventory(json_t *job, const json_t *inventory, const struct reach *reach)
 {
     g_autoptr(GHashTable) jumps = g_hash_table_new(g_str_hash, g_str_equal);

@@ -27,4 +27,7 @@ json_t *job_plan(const struct runbook *runbook, const struct catalog_set *set);
 json_t *job_from_plan(const json_t *plan, const json_t *inventory, const json_t *run, const struct job_rules *rules,
                       GError **error);
 
+/* The hosts of these names, and the jump hosts on the way to them. New reference. */
+json_t *job_hosts(const json_t *inventory, const json_t *names);
+
 #endif

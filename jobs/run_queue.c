@@ -13,6 +13,7 @@
 #include "jobs/outbox.h"
 #include "jobs/run_job.h"
 #include "jobs/run_private.h"
+#include "jobs/run_reap.h"
 #include "jobs/run_recover.h"
 
 enum { LOOK_AGAIN_MS = 30 * 1000 }; /* a wall clock that was set: delays are looked at again at least so often */
@@ -115,13 +116,14 @@ void run_lease_cancel(struct jobs *jobs, const void *arg)
     }
 }
 
-/* One grant: a queued run, leased to a poll's worker. */
+/* One grant: a queued run, leased to a poll's worker; before any run, hosts that a lost worker left. */
 struct grant {
     struct run_queue *queue;
     struct poll *poll;
     struct catalog_set *set;
     uint64_t generation;
     json_t *found; /* {"run": row, "steps": […], "plan": …, "approvals": […]}, NULL when nothing is queued */
+    json_t *reap;  /* or hosts to look at */
     char *lease, *process;
     int64_t confirm_ms;
 };
@@ -129,6 +131,7 @@ struct grant {
 static void grant_free(struct grant *grant)
 {
     json_decref(grant->found);
+    json_decref(grant->reap);
     g_free(grant->lease);
     g_free(grant->process);
     if (grant->set)
@@ -140,7 +143,12 @@ static bool grant_job(struct store_tx *tx, void *arg, GError **error)
 {
     struct grant *grant = arg;
     g_clear_pointer(&grant->found, json_decref);
+    g_clear_pointer(&grant->reap, json_decref);
     g_autoptr(json_t) next = NULL;
+    if (!run_reap_next(tx, grant->poll->worker, &grant->reap, error))
+        return false;
+    if (grant->reap)
+        return true;
     if (!store_get(tx, SQL_RUN_NEXT, &next, error, ""))
         return false;
     const char *run = json_get_string(next, "id", NULL);
@@ -163,6 +171,8 @@ static void grant_impossible(struct grant *grant, const char *run, const GError 
 
 static json_t *make_job(struct grant *grant, const char *run)
 {
+    if (grant->reap)
+        return run_reap_job(g_steal_pointer(&grant->reap), grant->set ? grant->set->inventory : NULL);
     g_autoptr(GError) problem = NULL;
     json_t *job = run ? run_job_make(grant->queue->jobs, grant->set, grant->found, &problem) : NULL;
     if (problem)
@@ -206,6 +216,8 @@ static void grant_done(void *arg, const GError *error)
         log_warn("cannot grant a lease", "error", error->message, NULL);
     if (run)
         grant_note(grant, run);
+    if (!error && grant->reap && !grant->poll->done)
+        run_reap_release(grant->queue->jobs, grant->poll->worker);
     g_autoptr(json_t) job = grant->poll->done ? make_job(grant, run) : NULL;
     grant->poll->granting = false;
     grant_tell(grant, job);
@@ -329,6 +341,7 @@ void run_renew(struct jobs *jobs, json_t *request, const struct actor *actor, op
 void run_queue_worker_gone(struct run_queue *queue, const char *worker)
 {
     polls_end(queue, worker);
+    run_reap_release(queue->jobs, worker);
 }
 
 void run_queue_cancel(struct run_queue *queue, const char *run, const char *reason)
@@ -346,6 +359,7 @@ struct run_queue *run_queue_new(struct jobs *jobs, struct run_workers *workers, 
     queue->timer = loop_timer_new(jobs->loop, due, queue);
     queue->wake_at = 1; /* look for delays that are over */
     arm(queue);
+    run_reap_release(jobs, NULL);
     return queue;
 }
 

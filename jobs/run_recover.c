@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "jobs/outbox.h"
 #include "jobs/run_private.h"
+#include "jobs/run_reap.h"
 #include <string.h>
 
 enum { WAKE_AGAIN_MS = 5000 };
@@ -107,7 +108,7 @@ static bool recover_steps(struct store_tx *tx, const json_t *row, bool *ret_lost
 static bool recover_running(struct store_tx *tx, const json_t *row, GError **error)
 {
     bool lost;
-    if (!recover_steps(tx, row, &lost, error))
+    if (!run_reap_note(tx, row, error) || !recover_steps(tx, row, &lost, error))
         return false;
     const char *cancel = json_get_string(row, "cancel_reason", NULL);
     struct run_change change = {

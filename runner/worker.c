@@ -8,6 +8,7 @@
 #include "core/wire.h"
 #include "lua/lua_run.h"
 #include "runner/lease.h"
+#include "runner/reaper.h"
 #include "runner/uplink.h"
 
 #include <string.h>
@@ -28,6 +29,7 @@ struct worker {
     char *id, *runner;
     int64_t slots;
     GHashTable *leases; /* id → struct lease */
+    GPtrArray *reapers; /* struct reaper: not waited for, another worker would be told to look */
     int heartbeat_fd;
 
     struct uplink_call *poll, *renewal;
@@ -102,6 +104,28 @@ static void worker_take(struct worker *worker, json_t *job)
         loop_timer_start(worker->renew_timer, LEASE_RENEW_MS, 0);
 }
 
+static void worker_reaped(void *arg, struct reaper *reaper)
+{
+    struct worker *worker = arg;
+
+    g_ptr_array_remove_fast(worker->reapers, reaper); /* frees it */
+}
+
+static void worker_reap(struct worker *worker, const json_t *job)
+{
+    const struct reaper_options options = {
+        .loop = worker->loop,
+        .uplink = worker->uplink,
+        .ssh = worker->ssh,
+        .worker = worker->id,
+        .job = job,
+        .ended = worker_reaped,
+        .arg = worker,
+    };
+
+    g_ptr_array_add(worker->reapers, reaper_new(&options));
+}
+
 static void worker_renewed(void *arg, int status, json_t *body, const GError *error)
 {
     struct worker *worker = arg;
@@ -174,7 +198,9 @@ static void worker_polled(void *arg, int status, json_t *body, const GError *err
     struct worker *worker = arg;
 
     worker->poll = NULL;
-    if (status == 200 && !worker->draining)
+    if (status == 200 && json_object_get(body, "reap"))
+        worker_reap(worker, body);
+    else if (status == 200 && !worker->draining)
         worker_take(worker, body);
     worker_poll_again(worker, status, body, error);
 }
@@ -231,6 +257,11 @@ static void lease_destroy(void *lease)
     lease_free(lease);
 }
 
+static void reaper_destroy(void *reaper)
+{
+    reaper_free(reaper);
+}
+
 struct worker *worker_new(const struct worker_options *options)
 {
     struct worker *worker = g_new0(struct worker, 1);
@@ -246,6 +277,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->runner = g_strdup(options->runner);
     worker->slots = options->slots;
     worker->leases = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, lease_destroy);
+    worker->reapers = g_ptr_array_new_with_free_func(reaper_destroy);
     worker->heartbeat_fd = options->heartbeat_fd;
     worker->poll_ms = POLL_FIRST_MS;
     worker->drained = options->drained;
@@ -265,6 +297,7 @@ void worker_free(struct worker *worker)
     if (!worker)
         return;
     g_hash_table_unref(worker->leases);
+    g_ptr_array_unref(worker->reapers);
     uplink_free(worker->uplink);
     local_pool_free(worker->network.local);
     http_client_free(worker->network.http);

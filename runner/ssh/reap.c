@@ -4,10 +4,17 @@
 #include "runner/ssh/stop.h"
 #include "runner/ssh/wrap.h"
 
+/* Nobody holds the command's channel any more, which would tell that it has started: so many looks, so far apart. */
+enum { LOOKS = 3, PAUSE_MS = 500 };
+
 struct reap {
     struct ssh_pool *pool;
     struct ssh_target *target;
+    char *marker;
+    bool sudo;
     struct ssh_stop *stop;
+    struct loop_timer *pause;
+    int looks;
     struct op *op;
     struct ssh_task task;
 };
@@ -18,6 +25,8 @@ static void reap_end(struct reap *reap, json_t *result, GError *error)
     op_on_cancel(op, NULL, NULL);
     ssh_pool_remove_task(reap->pool, &reap->task);
     ssh_stop_cancel(reap->stop);
+    loop_timer_free(reap->pause);
+    g_free(reap->marker);
     ssh_target_unref(reap->target);
     g_free(reap);
     op_done(op, result, error);
@@ -28,9 +37,19 @@ static void looked(void *arg, enum ssh_stop_outcome outcome)
 {
     struct reap *reap = arg;
     reap->stop = NULL;
+    if (outcome == SSH_STOP_NONE_LEFT && ++reap->looks < LOOKS) {
+        loop_timer_start(reap->pause, PAUSE_MS, 0);
+        return;
+    }
     json_t *result = json_pack("{s:s,s:o}", "host", reap->target->name, "stopped",
                                outcome == SSH_STOP_UNKNOWN ? json_null() : json_boolean(outcome == SSH_STOP_NONE_LEFT));
     reap_end(reap, result, NULL);
+}
+
+static void look(void *arg)
+{
+    struct reap *reap = arg;
+    reap->stop = ssh_stop_start(reap->pool, reap->target, NULL, reap->marker, reap->sudo, looked, reap);
 }
 
 static void cancelled(void *arg, int code)
@@ -59,8 +78,11 @@ void ssh_reap(struct ssh_pool *pool, const json_t *host, const json_t *inventory
     reap->pool = pool;
     reap->target = target;
     reap->op = op_ref(op);
+    reap->marker = g_strdup(marker);
+    reap->sudo = sudo;
+    reap->pause = loop_timer_new(ssh_pool_loop(pool), look, reap);
     reap->task = (struct ssh_task){aborted, reap};
     ssh_pool_add_task(pool, &reap->task);
     op_on_cancel(op, cancelled, reap);
-    reap->stop = ssh_stop_start(pool, target, NULL, marker, sudo, looked, reap);
+    look(reap);
 }

@@ -64,8 +64,9 @@ struct ssh_command {
  * on HOST" or "; could not confirm that it stopped on HOST". */
 void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op *op);
 
-/* Stops what still carries the marker of a command whose worker is gone (its intent was recorded before it was sent):
- * {"host","stopped":true|false|null}; null = could not look. `sudo`: it ran under sudo. */
+/* Stops what still carries the marker of a command whose worker is gone (its intent was recorded before it was sent), or
+ * with a marker that ends in '.' ("run_x.1.") all markers that begin so: {"host","stopped":true|false|null}; null = could
+ * not look. Looks for some time, because a slow login shell may start the command late. `sudo`: it ran under sudo. */
 void ssh_reap(struct ssh_pool *pool, const json_t *host, const json_t *inventory, const char *marker, bool sudo,
               struct op *op);
 

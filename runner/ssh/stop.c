@@ -127,7 +127,8 @@ struct ssh_stop *ssh_stop_start(struct ssh_pool *pool, struct ssh_target *target
     stop->deadline = loop_timer_new(ssh_pool_loop(pool), overdue, stop);
     loop_timer_start(stop->deadline, WHOLE_MS, 0);
     /* In the script, not in the environment: the search must not find itself. */
-    g_autofree char *script = g_strdup_printf("m=%s=%s: s=%s\n%s", SSH_MARKER_VARIABLE, marker, sudo ? "yes" : "",
+    const char *end = g_str_has_suffix(marker, ".") ? "" : ":"; /* all that begin so, or this one alone */
+    g_autofree char *script = g_strdup_printf("m=%s=%s%s s=%s\n%s", SSH_MARKER_VARIABLE, marker, end, sudo ? "yes" : "",
                                               (const char *)ssh_scripts[0].bytes);
     const struct ssh_command command = {.script = script, .script_length = strlen(script)};
     GError *error = NULL;

@@ -13,8 +13,8 @@ enum ssh_stop_outcome {
 
 struct ssh_stop;
 /* TERM, 0.3 s, KILL, look again, on `session` (may be NULL; must outlive the stop) through the place that the pool
- * keeps free, else on a connection of its own. `sudo`: the command ran under it, so kill under it too. done comes once,
- * later. */
+ * keeps free, else on a connection of its own. A marker that ends in '.' stands for all that begin with it. `sudo`: the
+ * command ran under it, so kill under it too. done comes once, later. */
 struct ssh_stop *ssh_stop_start(struct ssh_pool *pool, struct ssh_target *target, struct ssh_session *session,
                                 const char *marker, bool sudo, void (*done)(void *arg, enum ssh_stop_outcome outcome),
                                 void *arg);

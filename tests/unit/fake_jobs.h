@@ -12,6 +12,7 @@
 #include "jobs/incident.h"
 #include "jobs/outbox.h"
 #include "jobs/run.h"
+#include "jobs/run_reap.h"
 #include "jobs/schedule.h"
 #include "jobs/token.h"
 #include <string.h>
@@ -97,6 +98,7 @@ FAKE_FN(run_resolve)
 FAKE_FN(run_confirm)
 FAKE_FN(run_events)
 FAKE_FN(run_renew)
+FAKE_FN(run_reaped)
 FAKE_FN(approval_list)
 FAKE_FN(approval_get)
 FAKE_FN(approval_decide)

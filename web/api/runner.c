@@ -1,5 +1,6 @@
 #include "core/wire.h"
 #include "jobs/run.h"
+#include "jobs/run_reap.h"
 #include "web/api/api.h"
 #include "web/raw.h"
 
@@ -33,5 +34,12 @@ const struct web_route routes_runner[] = {
      .fn = run_events,
      .body = "lease! run! attempt! events!",
      .help = "what happened, numbered"},
+    {.method = "POST",
+     .path = WIRE_REAPED_PATH,
+     .role = ROLE_RUNNER,
+     .success = 200,
+     .fn = run_reaped,
+     .body = "worker! run! attempt! hosts!",
+     .help = "what a lost worker had left on hosts"},
     {0},
 };
