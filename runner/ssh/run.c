@@ -12,8 +12,8 @@
 enum state { QUEUED, RUNNING, STOPPING };
 
 /* A login shell can be slow to start: the command may come to life after a look found nothing. As long as its channel
- * is open, look again, so many times, so long apart. */
-enum { STOP_LOOKS = 6, STOP_PAUSE_MS = 400 };
+ * is open, look again, so many times, so long apart; when it broke, and cannot tell any more, some times. */
+enum { STOP_LOOKS = 6, LOST_LOOKS = 3, STOP_PAUSE_MS = 400 };
 
 struct run {
     struct ssh_pool *pool;
@@ -33,7 +33,7 @@ struct run {
     uint64_t started_ms;
     struct loop_timer *timer; /* the command's time; when stopping, until the next look */
     struct ssh_stop *stop;    /* a look under way */
-    int stop_code;            /* ERROR_TIMEOUT or ERROR_CANCELLED */
+    int stop_code;            /* ERROR_TIMEOUT, ERROR_CANCELLED or ERROR_LOST */
     int looks;
     void (*on_output)(void *arg, const char *stream, const char *bytes, size_t length);
     void (*on_sent)(void *arg);
@@ -95,20 +95,28 @@ static void run_failed(void *arg, const GError *error)
 
 /* ---- ending early ---- */
 
-static const char *early_text(int code)
+static char *early_text(const struct run *run, int code)
 {
-    return code == ERROR_TIMEOUT ? "the command timed out" : "the command was cancelled";
+    if (code == ERROR_LOST)
+        return g_strdup_printf("the connection to %s was lost after the command was sent: it may have run",
+                               run->target->label);
+    return g_strdup(code == ERROR_TIMEOUT ? "the command timed out" : "the command was cancelled");
 }
 
 static void end_stopped(struct run *run, bool confirmed)
 {
     json_t *result = result_of(run, NULL);
     json_object_set_new(result, "stopped", json_boolean(confirmed));
-    int code = run->stop_code;
-    const char *name = run->target->name;
+    g_autofree char *text = early_text(run, run->stop_code);
     run_end(run, result,
-            g_error_new(HIKESHI_ERROR, code, "%s; %s %s", early_text(code),
-                        confirmed ? "stopped on" : "could not confirm that it stopped on", name));
+            g_error_new(HIKESHI_ERROR, run->stop_code, "%s; %s %s", text,
+                        confirmed ? "stopped on" : "could not confirm that it stopped on", run->target->name));
+}
+
+/* A look that found nothing is believed when nothing can come to life any more. */
+static bool looked_enough(const struct run *run)
+{
+    return run->channel == NULL && (run->stop_code != ERROR_LOST || run->looks >= LOST_LOOKS);
 }
 
 static void looked(void *arg, enum ssh_stop_outcome outcome)
@@ -116,7 +124,7 @@ static void looked(void *arg, enum ssh_stop_outcome outcome)
     struct run *run = arg;
     run->stop = NULL;
     run->looks++;
-    if (outcome == SSH_STOP_NONE_LEFT && run->channel == NULL)
+    if (outcome == SSH_STOP_NONE_LEFT && looked_enough(run))
         end_stopped(run, true);
     else if (outcome == SSH_STOP_NONE_LEFT && run->looks < STOP_LOOKS)
         loop_timer_start(run->timer, STOP_PAUSE_MS, 0);
@@ -137,8 +145,9 @@ static void run_stop(struct run *run, int code)
     if (run->state == STOPPING)
         return;
     if (!run->sent) {
-        GError *error = g_error_new(HIKESHI_ERROR, code, "%s before it was sent; it did not start on %s",
-                                    early_text(code), run->target->name);
+        g_autofree char *text = early_text(run, code);
+        GError *error =
+            g_error_new(HIKESHI_ERROR, code, "%s before it was sent; it did not start on %s", text, run->target->name);
         run_end(run, NULL, error);
         return;
     }
@@ -220,11 +229,8 @@ static void ended_lost(struct run *run)
         ssh_pool_request_again(run->pool, &run->request, NULL, error);
         return;
     }
-    json_t *result = result_of(run, NULL);
-    run_end(run, result,
-            g_error_new(HIKESHI_ERROR, ERROR_LOST,
-                        "the connection to %s was lost after the command was sent: it may have run, or may still run",
-                        run->target->label));
+    run->session = NULL;
+    run_stop(run, ERROR_LOST);
 }
 
 static void channel_ended(void *arg, const struct ssh_channel_end *end)

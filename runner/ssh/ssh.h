@@ -58,15 +58,17 @@ struct ssh_command {
 
 /* Runs a command. op ends with the result object
  *   {"host","code":int|null,"signal":text|null,"stdout","stderr","duration_ms","truncated":bool}
- * (the streams: any bytes) for any exit code (checking it is the caller's), or with an error: ERROR_DNS, CONNECT, HOST_KEY, AUTH, CHANNEL,
- * TIMEOUT, LOST, CANCELLED, whose message names the host and what to try. Cancelling the op and the command's time-out
- * stop the remote process group (TERM, then KILL), check, and end the op; the error's message then ends in "; stopped
- * on HOST" or "; could not confirm that it stopped on HOST". */
+ * (the streams: any bytes) for any exit code (checking it is the caller's), or with an error: ERROR_DNS, CONNECT,
+ * HOST_KEY, AUTH, CHANNEL, TIMEOUT, LOST, CANCELLED, whose message names the host and what to try. Cancelling the op
+ * and the command's time-out stop the remote process group (TERM, then KILL), check, and end the op; a connection lost
+ * after the command was sent does so over a new one. The error's message then ends in "; stopped on HOST" or "; could
+ * not confirm that it stopped on HOST". */
 void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op *op);
 
-/* Stops what still carries the marker of a command whose worker is gone (its intent was recorded before it was sent), or
- * with a marker that ends in '.' ("run_x.1.") all markers that begin so: {"host","stopped":true|false|null}; null = could
- * not look. Looks for some time, because a slow login shell may start the command late. `sudo`: it ran under sudo. */
+/* Stops what still carries the marker of a command whose worker is gone (its intent was recorded before it was sent),
+ * or with a marker that ends in '.' ("run_x.1.") all markers that begin so: {"host","stopped":true|false|null}; null =
+ * could not look. Looks for some time, because a slow login shell may start the command late. `sudo`: it ran under
+ * sudo. */
 void ssh_reap(struct ssh_pool *pool, const json_t *host, const json_t *inventory, const char *marker, bool sudo,
               struct op *op);
 
@@ -85,13 +87,14 @@ struct ssh_transfer_request {
     int64_t timeout_ms; /* from when the connection is there; 0 = none */
 };
 
-/* Puts a file in place at once: it is written beside, gets its mode (and the owner of the one it replaces), is synced and
- * renamed. Links are followed; only regular files are replaced. op ends with
+/* Puts a file in place at once: it is written beside, gets its mode (and the owner of the one it replaces), is synced
+ * and renamed. Links are followed; only regular files are replaced. op ends with
  * {"host","path","bytes","mode":"0644","sha256","duration_ms"} or ERROR_FILE (the host refused), CHECK_FAILED (sha256,
  * verify), TOO_LARGE, UNSUPPORTED, or those of ssh_run(). Only ERROR_LOST leaves open whether the file was put in
  * place; after any other error the path is as it was. */
 void ssh_upload(struct ssh_pool *pool, const struct ssh_transfer_request *request, struct op *op);
-/* The whole of a regular file: the result has its bytes as "content" (any bytes). Errors as ssh_upload(), never LOST. */
+/* The whole of a regular file: the result has its bytes as "content" (any bytes). Errors as ssh_upload(), never LOST.
+ */
 void ssh_download(struct ssh_pool *pool, const struct ssh_transfer_request *request, struct op *op);
 
 /* Connects and authenticates only: {"host","latency_ms","fingerprint"}. */

@@ -128,8 +128,8 @@ struct ssh_stop *ssh_stop_start(struct ssh_pool *pool, struct ssh_target *target
     loop_timer_start(stop->deadline, WHOLE_MS, 0);
     /* In the script, not in the environment: the search must not find itself. */
     const char *end = g_str_has_suffix(marker, ".") ? "" : ":"; /* all that begin so, or this one alone */
-    g_autofree char *script = g_strdup_printf("m=%s=%s%s s=%s\n%s", SSH_MARKER_VARIABLE, marker, end, sudo ? "yes" : "",
-                                              (const char *)ssh_scripts[0].bytes);
+    g_autofree char *script = g_strdup_printf("m=%s=%s%s s=%s\n%s", SSH_MARKER_VARIABLE, marker, end,
+                                              sudo ? "'sudo -n'" : "", (const char *)ssh_scripts[0].bytes);
     const struct ssh_command command = {.script = script, .script_length = strlen(script)};
     GError *error = NULL;
     if (!ssh_wrap(&command, &stop->wrapped, &error))

@@ -1,4 +1,4 @@
-found() { pids $(grep -lsF "$m" /proc/[0-9]*/environ); }
+found() { pids $($s grep -lsF "$m" /proc/[0-9]*/environ); }
 pids() { for f; do f=${f#/proc/}; echo "${f%%/*}"; done; }
 join() { IFS='|'; j="$*"; unset IFS; }
 has() { case " $2 " in *" $1 "*) return 0;; esac; return 1; }
@@ -35,13 +35,15 @@ look() {
 hit() {
   for g in $G; do kill -$1 -$g; done
   for p in $L; do kill -$1 $p; done
-  [ -n "$s" ] && [ -n "$L" ] && sudo -n kill -$1 $L
+  [ -n "$s" ] && [ -n "$L" ] && $s kill -$1 $L
 } 2>/dev/null
 say() { echo "hikeshi-stop: $*"; exit 0; }
 [ -r /proc/self/environ ] || say unknown
+none=none
+[ -n "$s" ] && [ "$($s grep -c '' /dev/null 2>/dev/null)" != 0 ] && s= none=unknown
 G= T=; look
-[ -n "$L" ] || say none
+[ -n "$L" ] || say $none
 hit TERM
-for i in 1 2 3 4 5 6; do sleep 0.05 2>/dev/null || sleep 1; look; [ -n "$L" ] || say none; done
-for i in 1 2 3 4 5 6 7 8 9 10; do hit KILL; sleep 0.05 2>/dev/null || sleep 1; look; [ -n "$L" ] || say none; done
+for i in 1 2 3 4 5 6; do sleep 0.05 2>/dev/null || sleep 1; look; [ -n "$L" ] || say $none; done
+for i in 1 2 3 4 5 6 7 8 9 10; do hit KILL; sleep 0.05 2>/dev/null || sleep 1; look; [ -n "$L" ] || say $none; done
 say left $L

@@ -244,8 +244,8 @@ static void append_line(GString *out, const GString *program)
     g_string_append_c(out, '\n');
 }
 
-/* The program under sudo. Our shell stays as its parent: it carries the marker that sudo drops, and is the root of the
- * tree to stop. What the inner shell is to run goes to `header`, or, without one, on its command line. */
+/* The program under sudo. Our shell stays as its parent: it carries the marker, which a sudo may drop, and is the root
+ * of the tree to stop. What the inner shell is to run goes to `header`, or, without one, on its command line. */
 static GString *sudo_program(const struct ssh_command *command, GString *header)
 {
     GString *out = g_string_new(NULL);
@@ -316,6 +316,8 @@ static GString *exec_start(const struct ssh_command *command, const char *run)
     GString *out = g_string_new("exec env ");
     if (command->marker != NULL)
         g_string_append_printf(out, SSH_MARKER_VARIABLE "=%s: ", command->marker);
+    if (command->marker != NULL && command->sudo != NULL) /* sudo lets LC_ variables through, unless told otherwise */
+        g_string_append_printf(out, "LC_" SSH_MARKER_VARIABLE "=%s: ", command->marker);
     g_string_append_printf(out, "%s -c '%s' hikeshi '%s'", shell->program, shell->lead, run);
     return out;
 }

@@ -90,9 +90,12 @@ def test_an_unknown_step_names_the_hosts_and_commands_to_look_at(site, tmp_path)
     os.kill(processes(site.server)[1], signal.SIGKILL)
     (step,) = site.server.wait_run(run)["steps"]
     assert [(h["host"], h["result"], h["code"]) for h in step["hosts"]] == [("db-1", "ok", 0), ("web-1", "unknown", None)], step
-    assert step["hosts"][1]["error"] == f"may have run: 'sh' '-c' 'touch {begun}; sleep 60'", step
+    assert step["hosts"][1]["error"].startswith(f"may have run: 'sh' '-c' 'touch {begun}; sleep 60'"), step
     shown = site.server.cli("runs", "show", run).stdout
     assert "web-1" in shown and "may have run: 'sh'" in shown and "db-1" not in shown, shown
+    wait_for(lambda: site.server.run(run)["steps"][0]["hosts"][1]["error"].endswith("; stopped, or had ended"), "the look of the next worker")
+    log = site.server.cli("runs", "log", run).stdout
+    assert 'what the lost runner had begun on web-1: stopped, or had ended' in log, log
 
 
 def test_sigterm_lets_a_run_end(site, tmp_path):

@@ -244,27 +244,36 @@ static void what_a_dead_worker_left_is_reaped(void **state)
     answer_clear(&answer);
 }
 
-/* Like sudo with use_pty: stays as parent, drops the environment, runs the command in a session of its own. */
+/* Like sudo with use_pty: stays as parent, drops the environment but for locales, runs the command in a session of its
+ * own. */
 static const char fake_sudo[] = "#!/bin/sh\n"
                                 "[ \"$1\" = -n ] || exit 90; shift\n"
-                                "[ \"$1\" = kill ] && exec \"$@\"\n"
+                                "case $1 in kill|grep) exec \"$@\";; esac\n"
                                 "[ \"$1\" = -- ] || exit 91; shift\n"
-                                "env -i PATH=\"$PATH\" setsid -w \"$@\"; exit $?\n";
+                                "env -i PATH=\"$PATH\" LC_HIKESHI_MARKER=\"$LC_HIKESHI_MARKER\" setsid -w \"$@\"; "
+                                "exit $?\n";
+/* One for whom sudoers lists the command alone. */
+static const char narrow_sudo[] = "#!/bin/sh\n"
+                                  "[ \"$1 $2\" = '-n --' ] || exit 1; shift 2\n"
+                                  "env -i PATH=\"$PATH\" \"$@\"; exit $?\n";
 
-static void stops_what_runs_under_sudo(void **state)
+static void use_sudo(const char *text)
 {
-    (void)state;
     g_autofree char *program = sshd_path(world.sshd, "sudo");
-    assert_true(g_file_set_contents(program, fake_sudo, -1, NULL));
+    assert_true(g_file_set_contents(program, text, -1, NULL));
     chmod(program, 0700);
     g_autofree char *options = g_strdup_printf("SetEnv SHLVL=2 PATH=%s:/usr/bin:/bin", world.sshd->folder);
     sshd_halt(world.sshd);
     sshd_launch(world.sshd, options);
     ssh_pool_free(world.pool);
     world.pool = pool_with("user", "known_hosts");
-    static const size_t with_a_tree[] = {0, 1, 3, 4};
-    for (size_t at = 0; at < G_N_ELEMENTS(with_a_tree); at++) {
-        size_t i = with_a_tree[at];
+}
+
+static void stops_what_runs_under_sudo(void **state)
+{
+    (void)state;
+    use_sudo(fake_sudo);
+    for (size_t i = 0; i <= 6; i++) {
         g_autofree char *marker = g_strdup_printf("run_s.%d.%zu", getpid(), i);
         g_autofree char *tag = g_strdup_printf("%d%03zu", 400000 + getpid(), i);
         struct stopping stopping = {.code = ERROR_CANCELLED, .sudo = "root"};
@@ -272,6 +281,22 @@ static void stops_what_runs_under_sudo(void **state)
         start(&cases[i], marker, tag, 0, &stopping, &answer);
         check_nothing_left(&cases[i], marker, tag, &answer, ERROR_CANCELLED, "cancelled");
     }
+}
+
+/* Nothing found says nothing where root's processes cannot be looked at. */
+static void what_sudo_hides_is_not_called_stopped(void **state)
+{
+    (void)state;
+    use_sudo(narrow_sudo);
+    const struct command_case row = {"sudo for the command alone", "echo ready; exec sleep TAG", false, false};
+    g_autofree char *marker = g_strdup_printf("run_n.%d", getpid());
+    g_autofree char *tag = g_strdup_printf("%d", 600000 + getpid());
+    struct stopping stopping = {.code = ERROR_CANCELLED, .sudo = "root"};
+    struct answer answer = {0};
+    start(&row, marker, tag, 0, &stopping, &answer);
+    expect_error(row.why, &answer, ERROR_CANCELLED, "could not confirm that it stopped on web-1");
+    answer_clear(&answer);
+    kill_all(tag);
 }
 
 /* Its owner, and what on_output was given, are gone while it is being stopped and goes on to write. */
@@ -319,6 +344,7 @@ int main(void)
         cmocka_unit_test(others_are_left_alone),
         cmocka_unit_test(what_a_dead_worker_left_is_reaped),
         cmocka_unit_test(stops_what_runs_under_sudo),
+        cmocka_unit_test(what_sudo_hides_is_not_called_stopped),
         cmocka_unit_test(an_abandoned_command_tells_nobody),
         cmocka_unit_test(stops_without_a_free_place),
     };
