@@ -25,7 +25,9 @@ static GHashTable *count_commands(const json_t *events)
     json_t *event;
     json_array_foreach (events, index, event) {
         const json_t *body = json_object_get(event, "body_json");
-        const char *name = json_get_string(body, "host", "");
+        const char *name = json_get_string(body, "host", NULL);
+        if (!name) /* an HTTP request leaves no process */
+            continue;
         struct begun *begun = g_hash_table_lookup(hosts, name);
         if (!begun)
             g_hash_table_insert(hosts, (char *)name, begun = g_new0(struct begun, 1));

@@ -116,7 +116,7 @@ static void worker_reap(struct worker *worker, const json_t *job)
     const struct reaper_options options = {
         .loop = worker->loop,
         .uplink = worker->uplink,
-        .ssh = worker->ssh,
+        .ssh = worker->network.ssh,
         .worker = worker->id,
         .job = job,
         .ended = worker_reaped,
