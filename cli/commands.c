@@ -1,10 +1,12 @@
 /* commands: the one list of commands. A new command is one file cmd_NAME.c and one line here. */
 #include "cli/commands.h"
 
-/* clang-format off: one a line, so that two changes do not meet */
+/* One a line, so that two changes do not meet. */
+/* clang-format off */
 const struct cli_command *const cli_commands[] = {
     &cmd_approvals,
     &cmd_coverage,
+    &cmd_editor,
     &cmd_git_fetch,
     &cmd_hosts,
     &cmd_incidents,

@@ -6,6 +6,7 @@
 
 extern const struct cli_command cmd_approvals;
 extern const struct cli_command cmd_coverage;
+extern const struct cli_command cmd_editor;
 extern const struct cli_command cmd_hosts;
 extern const struct cli_command cmd_incidents;
 extern const struct cli_command cmd_git_fetch;

@@ -1,6 +1,5 @@
-/* bind: the tables of what scripts can call. A bind_*.c holds one Lua table: its functions, each under a comment that
- * starts with its signature in the form of docs/lua.md, and one registration table. Docs and tests loop over
- * bind_tables. */
+/* bind: the tables of what scripts can call. A bind_*.c holds one Lua table: its functions, each under a comment
+ * that scripts/lua-api describes (stubs and docs/lua.md are made of it), and one registration table. */
 #ifndef LUA_BIND_H
 #define LUA_BIND_H
 

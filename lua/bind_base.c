@@ -19,8 +19,14 @@ static bool has_field(lua_State *L, const char *key)
 }
 
 /* setmetatable(table, metatable) → table
- * As in Lua, but refuses __gc and __close (a finalizer cannot be interrupted; defer(f) runs f at the end) and
- * __metatable tables. */
+ * Refuses `__gc` and `__close`: a finalizer cannot be interrupted, and `defer` is for that.
+ * @param table table
+ * @param metatable? table
+ * @return table table
+ * @raise misuse
+ * @example
+ *     local counts = setmetatable({}, {__index = function() return 0 end})
+ *     counts.failed = counts.failed + 1 */
 static int set_metatable(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -36,7 +42,17 @@ static int set_metatable(lua_State *L)
 }
 
 /* load(text [, name [, mode [, env]]]) → function | nil, message
- * As in Lua, for source text only. */
+ * Source text only, up to 1 MiB.
+ * @param text string
+ * @param name? string how messages call it
+ * @param mode? string ignored: text is all there is
+ * @param env? table its globals
+ * @return function? chunk
+ * @return string? message why it does not compile
+ * @raise misuse
+ * @example
+ *     local chunk = assert(load("return 6 * 7"))
+ *     log(chunk()) */
 static int load_text(lua_State *L)
 {
     size_t length;
@@ -80,8 +96,15 @@ static int finish_xpcall(lua_State *L, int status, lua_KContext context)
     return lua_gettop(L) - (int)context + 1;
 }
 
-/* xpcall(f, handler, ...) → true, values | false, what the handler returned
- * As in Lua. */
+/* xpcall(f, handler, ...) → true, values | false, value
+ * The handler is not called when the step is being stopped.
+ * @param f function
+ * @param handler fun(e: any): any
+ * @param ... any
+ * @return boolean fine
+ * @return any ...
+ * @example
+ *     local fine, text = xpcall(ssh, function(e) return "not that one: " .. tostring(e) end, "db-1") */
 static int protected_call(lua_State *L)
 {
     luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -96,7 +119,13 @@ static int protected_call(lua_State *L)
 }
 
 /* next(table [, key]) → key, value
- * As in Lua; works on read-only tables too. */
+ * Works on read-only tables too.
+ * @param table table
+ * @param key? any
+ * @return any key
+ * @return any value
+ * @example
+ *     if next(params) == nil then log("no params") end */
 static int next_pair(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -110,7 +139,14 @@ static int next_pair(lua_State *L)
 }
 
 /* rawset(table, key, value) → table
- * As in Lua; read-only tables stay read-only. */
+ * Read-only tables stay so.
+ * @param table table
+ * @param key any
+ * @param value any
+ * @return table table
+ * @raise misuse
+ * @example
+ *     rawset({}, "key", 1) */
 static int raw_set(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -172,7 +208,14 @@ static int finish_require(lua_State *L, int status, lua_KContext context)
 }
 
 /* require(name) → value
- * The module hikeshi/lib/NAME.lua of the runbook's commit ("net.dns" is net/dns.lua), run once a step. */
+ * The module `hikeshi/lib/NAME.lua` of the same commit, run once a step; `require("net.dns")` is
+ * `hikeshi/lib/net/dns.lua`. A module has the step's functions and values.
+ * @param name string
+ * @return any module
+ * @raise misuse
+ * @example
+ *     local disk = require("disk")
+ *     log(disk.used(ssh(params.host), "/")) */
 static int require(lua_State *L)
 {
     const json_t *modules = script_of(L)->facts->modules;

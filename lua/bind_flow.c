@@ -22,7 +22,15 @@ static const char *message_at(lua_State *L, int index, const char *fallback)
 }
 
 /* check(condition [, message]) → condition
- * Raises check_failed when the condition is false or nil. */
+ * Raises when the condition is false or nil.
+ * @generic T
+ * @param condition T
+ * @param message? any
+ * @return T condition
+ * @raise check_failed
+ * @example
+ *     local used = tonumber(ssh("db-1"):run{"df", "-P", "/"}.stdout:match("(%d+)%%"))
+ *     check(used, "df told nothing about /") */
 static int check(lua_State *L)
 {
     luaL_checkany(L, 1);
@@ -33,7 +41,11 @@ static int check(lua_State *L)
 }
 
 /* fail([message])
- * Fails the step: raises an error with the code failed. */
+ * Fails the step.
+ * @param message? any
+ * @raise failed
+ * @example
+ *     if #hosts{role = "db"} < 2 then fail("there is no replica to fail over to") end */
 static int fail(lua_State *L)
 {
     return raise_error(L, ERROR_FAILED, NULL, NULL, "%s", message_at(L, 1, "the step failed"));
@@ -61,21 +73,31 @@ static int end_script(lua_State *L, enum lua_result result, const char *function
 }
 
 /* finish([message])
- * Ends the step and the run successfully: the steps that follow are not needed. */
+ * Ends the step, and the run, successfully: what follows is not needed.
+ * @param message? any
+ * @example
+ *     if data.used and data.used < 80 then finish("nothing to do") end */
 static int finish(lua_State *L)
 {
     return end_script(L, LUA_RESULT_FINISHED, "finish");
 }
 
 /* skip([message])
- * Ends the step as skipped; the run goes on. */
+ * Ends the step as skipped; the run goes on.
+ * @param message? any
+ * @example
+ *     if incident == nil then skip("there is no incident to write on") end */
 static int skip(lua_State *L)
 {
     return end_script(L, LUA_RESULT_SKIPPED, "skip");
 }
 
 /* sleep(duration)
- * Waits: seconds, or text like "30s". */
+ * Waits.
+ * @param duration Duration
+ * @raise misuse
+ * @example
+ *     sleep("30s") */
 static int sleep_for(lua_State *L)
 {
     int64_t ms = options_duration_ms(L, 1, "the duration of sleep");
@@ -83,8 +105,14 @@ static int sleep_for(lua_State *L)
 }
 
 /* defer(f)
- * f runs when the step ends, however it ends: on failure, cancel and time-out within a grace. The last one registered
- * runs first. */
+ * `f` runs when the step ends, however it ends; the last one registered runs first. After a failure, a cancel or a
+ * time-out all of them together have a grace of 60 s.
+ * @param f fun()
+ * @raise misuse
+ * @example
+ *     local h = ssh("web-1")
+ *     h:run{"touch", "/run/app/maintenance"}
+ *     defer(function() h:run{"rm", "-f", "/run/app/maintenance"} end) */
 static int defer(lua_State *L)
 {
     struct script *script = script_of(L);
@@ -113,7 +141,11 @@ static int finish_checkpoint(lua_State *L, int status, lua_KContext context)
 }
 
 /* checkpoint()
- * Keeps data as it is now: what comes after a failure or a crash starts from here. */
+ * Keeps `data` as it is now, also if the step fails later.
+ * @raise invalid (a value that is not JSON), too_large (more than 256 KiB)
+ * @example
+ *     data.moved = (data.moved or 0) + 1
+ *     checkpoint() */
 static int checkpoint(lua_State *L)
 {
     struct script *script = script_of(L);

@@ -10,6 +10,12 @@
 #include <lauxlib.h>
 #include <string.h>
 
+/* @class Host
+ * A host of the inventory; its text is its name.
+ * @field name string
+ * @field address string
+ * @field labels table<string, string> */
+
 static void push_host(lua_State *L, const json_t *host)
 {
     view_push(L, VIEW_HOST, "a host", host);
@@ -86,9 +92,15 @@ static struct hostfilter *push_filter(lua_State *L)
 }
 
 /* hosts([filter | table]) → list
- * The hosts of the inventory that this runbook may touch, in order of their names: all, those that a filter text such
- * as "role=db & env=prod" selects, or those whose labels are the table's ({role = "web", env = {"prod", "stage"}}). A
- * host has name, address and labels. */
+ * The hosts of the inventory that this runbook may touch, in order of their names: all, those that a filter selects,
+ * or those whose labels are the table's. Its values are texts or lists of texts; `name` is a label too. In a filter's
+ * text `$params.x` is bound as one value.
+ * @param filter? string|table<string, string|string[]>
+ * @return Host[] list
+ * @raise misuse
+ * @example
+ *     local web = hosts{role = "web", env = {"prod", "stage"}}
+ *     local db = hosts("role=db & env in (prod, stage)") */
 static int hosts(lua_State *L)
 {
     const struct facts *facts = script_of(L)->facts;
@@ -113,7 +125,12 @@ static int hosts(lua_State *L)
 }
 
 /* host(name) → host
- * One host of the inventory by its name, alias or address; raises not_in_inventory or not_allowed. */
+ * One host by name, alias or address.
+ * @param name string|Host
+ * @return Host host
+ * @raise not_in_inventory, not_allowed
+ * @example
+ *     log(host(params.host).labels.role) */
 static int host_by_name(lua_State *L)
 {
     const struct facts *facts = script_of(L)->facts;

@@ -8,11 +8,20 @@
 #include <lauxlib.h>
 #include <string.h>
 
+/* @class EncodeOptions
+ * @field pretty? boolean `true`: indented */
+
 static const struct option options[] = {{.name = "pretty", .kind = OPTION_BOOL}, {.name = NULL}};
 
 /* json.encode(value [, opts]) → text
- * Tables with the keys 1, 2, 3, … and empty ones become lists; keys are sorted. opts.pretty indents. Raises for what is
- * not JSON, naming its path. */
+ * Tables with the keys 1, 2, 3, … become lists, and so do empty ones; keys are sorted. Raises for what is not JSON,
+ * naming its path.
+ * @param value any
+ * @param opts? EncodeOptions
+ * @return string text
+ * @raise misuse
+ * @example
+ *     log(json.encode({used = 91, hosts = {"db-1"}}, {pretty = true})) */
 static int encode(lua_State *L)
 {
     lua_settop(L, 2);
@@ -33,7 +42,12 @@ static int encode(lua_State *L)
 }
 
 /* json.decode(text) → value
- * null becomes json.null. Raises with line and column for what is not JSON. */
+ * `null` becomes `json.null`, which is not `nil`. An empty object stays one. Raises with line and column.
+ * @param text string
+ * @return any value
+ * @raise misuse (the text is not JSON, with line and column)
+ * @example
+ *     local pods = json.decode('{"items": []}').items */
 static int decode(lua_State *L)
 {
     size_t length;
@@ -70,14 +84,22 @@ static int mark(lua_State *L, bool object)
 }
 
 /* json.object([table]) → table
- * Marks the table so that it becomes an object, {} when empty. */
+ * Marks the table as an object: `{}` when it is empty.
+ * @param table? table
+ * @return table table
+ * @example
+ *     log(json.encode({labels = json.object{}})) */
 static int object(lua_State *L)
 {
     return mark(L, true);
 }
 
 /* json.array([table]) → table
- * Marks the table as a list; json.encode raises when it is none. */
+ * Marks the table as a list; `json.encode` raises when it is none.
+ * @param table? table
+ * @return table table
+ * @example
+ *     log(json.encode(json.array{})) */
 static int array(lua_State *L)
 {
     return mark(L, false);

@@ -47,7 +47,16 @@ static int call_original(lua_State *L, const char *name)
 }
 
 /* table.insert(list, [position,] value)
- * As in Lua, up to a million items. */
+ * Lists of up to a million items; tables with `__len` or `__newindex` are refused. That holds for all five functions
+ * here.
+ * @param list table
+ * @param position integer
+ * @param value any
+ * @overload fun(list: table, value: any)
+ * @raise misuse
+ * @example
+ *     local busy = {}
+ *     table.insert(busy, "db-1") */
 static int insert(lua_State *L)
 {
     check_list(L, 1, "table.insert");
@@ -55,7 +64,13 @@ static int insert(lua_State *L)
 }
 
 /* table.remove(list [, position]) → value
- * As in Lua, up to a million items. */
+ * As in Lua.
+ * @param list table
+ * @param position? integer
+ * @return any value
+ * @raise misuse
+ * @example
+ *     local last = table.remove({"db-1", "db-2"}) */
 static int list_remove(lua_State *L)
 {
     check_list(L, 1, "table.remove");
@@ -63,7 +78,15 @@ static int list_remove(lua_State *L)
 }
 
 /* table.concat(list [, separator [, from [, to]]]) → text
- * As in Lua, up to a million items. */
+ * As in Lua.
+ * @param list (string|number)[]
+ * @param separator? string
+ * @param from? integer
+ * @param to? integer
+ * @return string text
+ * @raise misuse
+ * @example
+ *     log(table.concat({"db-1", "db-2"}, ", ")) */
 static int concat(lua_State *L)
 {
     check_list(L, 1, "table.concat");
@@ -72,7 +95,13 @@ static int concat(lua_State *L)
 }
 
 /* table.sort(list [, less])
- * As in Lua, up to a million items. */
+ * As in Lua.
+ * @param list table
+ * @param less? fun(a: any, b: any): boolean
+ * @raise misuse
+ * @example
+ *     local hosts_by_name = hosts()
+ *     table.sort(hosts_by_name, function(a, b) return a.name > b.name end) */
 static int sort(lua_State *L)
 {
     check_list(L, 1, "table.sort");
@@ -80,7 +109,16 @@ static int sort(lua_State *L)
 }
 
 /* table.move(list, from, to, target [, other]) → list
- * As in Lua, for ranges up to a million items. */
+ * As in Lua.
+ * @param list table
+ * @param from integer
+ * @param to integer
+ * @param target integer
+ * @param other? table
+ * @return table list
+ * @raise misuse
+ * @example
+ *     local first_two = table.move({"a", "b", "c"}, 1, 2, 1, {}) */
 static int move(lua_State *L)
 {
     check_list(L, 1, "table.move");

@@ -40,7 +40,10 @@ static int send_text(lua_State *L, const char *service)
 }
 
 /* log(...)
- * Writes one line to the run's live log: the values as text, with a blank between them; plain tables as JSON. */
+ * One line of the live log: the values with a blank between them, plain tables as JSON.
+ * @param ... any
+ * @example
+ *     log("found", 3, {path = "/var/log"}) */
 static int log_values(lua_State *L)
 {
     int count = lua_gettop(L);
@@ -85,8 +88,13 @@ static void push_placeholder(lua_State *L, const char *name, size_t length)
 }
 
 /* note(template [, values])
- * Keeps a sentence on the incident. {name} in the template is replaced by the value of that name; {{ is a brace. Values
- * are escaped for each channel that shows the note. */
+ * A sentence on the incident. `{name}` is replaced by the value of that name, `{{` is a brace; values are escaped for
+ * each channel that shows the note.
+ * @param template string
+ * @param values? table<string, string|number|boolean>
+ * @raise misuse
+ * @example
+ *     note("freed {gb} GB on {host}", {gb = 12, host = params.host}) */
 static int note(lua_State *L)
 {
     size_t length;

@@ -10,6 +10,9 @@
 #include <math.h>
 #include <string.h>
 
+/* @class ReportOptions
+ * @field private? boolean `true`: the report stays off channels */
+
 static const struct option options[] = {{.name = "private", .kind = OPTION_BOOL}, {.name = NULL}};
 
 /* Pushes a box with {"kind", "title", "private"}. */
@@ -35,7 +38,14 @@ static int send_report(lua_State *L, int box)
 }
 
 /* report.metric(name, value [, unit [, opts]])
- * Keeps a number with its unit. opts.private keeps it off channels. */
+ * Keeps a number.
+ * @param name string
+ * @param value number
+ * @param unit? string
+ * @param opts? ReportOptions
+ * @raise misuse
+ * @example
+ *     report.metric("disk used", 91, "%") */
 static int metric(lua_State *L)
 {
     lua_settop(L, 4);
@@ -112,8 +122,14 @@ static void read_row(lua_State *L, const json_t *columns, int number, json_t *ro
 }
 
 /* report.table(title, columns, rows [, opts])
- * Keeps a table: columns is a list of names; a row is a list in their order, or a table by their names. opts.private
- * keeps it off channels. */
+ * Keeps a table. `columns` is a list of names; a row is a list in their order, or a table by their names.
+ * @param title string
+ * @param columns string[]
+ * @param rows table[]
+ * @param opts? ReportOptions
+ * @raise misuse
+ * @example
+ *     report.table("largest folders", {"folder", "MB"}, {{"/var/log", 812}, {folder = "/tmp", MB = 90}}) */
 static int table(lua_State *L)
 {
     lua_settop(L, 4);
@@ -136,7 +152,13 @@ static int table(lua_State *L)
 }
 
 /* report.text(title, text [, opts])
- * Keeps a text. opts.private keeps it off channels. */
+ * Keeps a text.
+ * @param title string
+ * @param text string
+ * @param opts? ReportOptions
+ * @raise misuse
+ * @example
+ *     report.text("last errors", ssh("db-1"):run{"journalctl", "-p", "err", "-n", "20"}.stdout, {private = true}) */
 static int text_report(lua_State *L)
 {
     lua_settop(L, 3);

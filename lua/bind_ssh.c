@@ -13,6 +13,34 @@
 #include <lauxlib.h>
 #include <string.h>
 
+/* @class Handle
+ * What `ssh` returns: a host to run commands on. */
+
+/* @class Result
+ * What a command gave.
+ * @field host string
+ * @field code? integer the exit code; `nil` when a signal ended the command
+ * @field signal? string the signal's name
+ * @field stdout string
+ * @field stderr string
+ * @field duration_ms integer
+ * @field truncated boolean more came than `max_output` */
+
+/* @class RunOptions
+ * Options of `h:run`, and defaults of `ssh`; an unknown one raises with the nearest name.
+ * @field timeout? Duration of the command; without it only the step's own time counts
+ * @field check? boolean `false`: an exit code that is not 0 does not raise
+ * @field stdin? string bytes for the command's standard input; without it that is empty
+ * @field env? table<string, string|number|boolean> environment variables; they arrive whatever the server accepts
+ * @field sudo? boolean|string `true` for root, or a user's name
+ * @field pty? boolean `true`: with a terminal
+ * @field max_output? integer bytes kept of each stream, 1 MiB at most and by default
+ * @field cwd? string directory to run in */
+
+/* @class ScriptOptions : RunOptions
+ * Options of `h:script`: those of `h:run`, and one more.
+ * @field shell? "sh"|"bash" what runs the text; `"sh"` */
+
 #define HANDLE "ssh"
 
 static const char *const shells[] = {"sh", "bash", NULL};
@@ -77,8 +105,15 @@ static void set_metatable(lua_State *L)
 }
 
 /* ssh(host [, opts]) → h
- * A handle for commands on a host of the inventory: a name, an alias, or an object of hosts(). opts are defaults for
- * each h:run and h:script on it (of sudo and timeout: each call). Nothing is connected yet. */
+ * A handle for commands and files on a host: its name, an alias, an address, or an object of `hosts()`. `opts` are
+ * defaults for each call on the handle. Nothing is connected yet.
+ * @param host string|Host
+ * @param opts? RunOptions
+ * @return Handle h
+ * @raise not_in_inventory, not_allowed (this runbook may not touch it)
+ * @example
+ *     local h = ssh(params.host, {timeout = "30s"})
+ *     log(h:run{"uptime"}.stdout) */
 static int ssh(lua_State *L)
 {
     lua_settop(L, 2);
@@ -207,8 +242,15 @@ static void push_words(lua_State *L, int index)
 }
 
 /* h:run(argv [, opts]) → result
- * Runs a program: argv is a list of words, each of which arrives exactly. Raises when the host cannot be reached, the
- * time is over, or the exit code is not 0 (unless check=false). */
+ * Runs a program. `argv` is a list of words (text or numbers); each arrives exactly, nothing is quoted or expanded.
+ * @param argv (string|number)[]
+ * @param opts? RunOptions
+ * @return Result result
+ * @raise dns, connect, host_key, auth, channel, timeout, exit, signal, lost, cancelled
+ * @example
+ *     local h = ssh("db-1")
+ *     h:run{"systemctl", "restart", "app"}
+ *     h:run({"find", "/var/log/app", "-name", "*.gz", "-delete"}, {sudo = true, timeout = "2m"}) */
 static int ssh_run(lua_State *L)
 {
     const json_t *handle = ssh_handle_check(L);
@@ -225,8 +267,14 @@ static int ssh_run(lua_State *L)
 }
 
 /* h:script(text [, opts]) → result
- * Runs shell text with sh (or opts.shell = "bash") on the host; the rest is as with h:run. Params and other values
- * belong into opts.env, not into the text. */
+ * Runs shell text with `sh`, or with bash when `opts.shell` says so. Pass values in `opts.env`, never by building
+ * text.
+ * @param text string
+ * @param opts? ScriptOptions
+ * @return Result result
+ * @raise dns, connect, host_key, auth, channel, timeout, exit, signal, lost, cancelled
+ * @example
+ *     ssh("db-1"):script([[ du -s "$DIR" | sort -n ]], {env = {DIR = "/var/log"}}) */
 static int ssh_script(lua_State *L)
 {
     const json_t *handle = ssh_handle_check(L);
@@ -255,7 +303,12 @@ static int finish_reachable(lua_State *L, int status, lua_KContext context)
 }
 
 /* h:reachable() → true | false, message
- * Connects and signs in without running anything. */
+ * Connects and signs in without running anything.
+ * @return boolean reachable
+ * @return string? message why not
+ * @example
+ *     local up, why = ssh("db-1"):reachable()
+ *     if not up then log("db-1 cannot be reached:", why) end */
 static int ssh_reachable(lua_State *L)
 {
     const json_t *handle = ssh_handle_check(L);

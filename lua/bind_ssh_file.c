@@ -10,6 +10,30 @@
 #include <lauxlib.h>
 #include <string.h>
 
+/* @class FileResult
+ * What a transfer gave.
+ * @field host string
+ * @field path string where links led
+ * @field bytes integer
+ * @field mode string such as `"0644"`
+ * @field sha256 string
+ * @field duration_ms integer */
+
+/* @class UploadOptions
+ * Options of `h:upload`; `timeout` and `sudo` also as defaults of the handle.
+ * @field timeout? Duration
+ * @field sudo? boolean|string `true` for root, or a user's name
+ * @field mode? string such as `"0600"`; else that of the file which is there, else `0644`
+ * @field sha256? string what the bytes must have
+ * @field verify? boolean `true`: reads the file back before it is put in place */
+
+/* @class DownloadOptions
+ * Options of `h:download`; `timeout` and `sudo` also as defaults of the handle.
+ * @field timeout? Duration
+ * @field sudo? boolean|string `true` for root, or a user's name
+ * @field sha256? string what the bytes must have
+ * @field max_bytes? integer 32 MiB at most and by default; a larger file raises `too_large` */
+
 #define FILE_OPTIONS                                                                                                   \
     {.name = "timeout", .key = "timeout_ms", .kind = OPTION_DURATION}, {.name = "sudo", .kind = OPTION_USER},          \
     {                                                                                                                  \
@@ -84,8 +108,18 @@ static int finish_upload(lua_State *L, int status, lua_KContext context)
 }
 
 /* h:upload(bytes, path [, opts]) → result
- * Writes a file on the host: all of it at once, or nothing. The result has path (where links led), bytes, mode and
- * sha256. */
+ * Writes a file on the host, up to 32 MiB, any bytes. It is written beside its place and put there at once: whoever
+ * reads `path` sees the old file or the new one. The owner stays; links are followed; a folder or device is refused.
+ * Needs the server's SFTP subsystem; with `sudo`, an `sftp-server` there and a sudoers entry for `/bin/sh`. After a
+ * failed upload the file is as it was, unless the code is `lost` or the message says otherwise.
+ * @param bytes string
+ * @param path string
+ * @param opts? UploadOptions
+ * @return FileResult result
+ * @raise dns, connect, host_key, auth, channel, timeout, lost, cancelled, file (the host refused), check_failed,
+ * too_large
+ * @example
+ *     ssh("web-1"):upload("limit_req zone=one;\n", "/etc/nginx/conf.d/limit.conf", {sudo = true, mode = "0644"}) */
 int ssh_file_upload(lua_State *L)
 {
     const json_t *handle = ssh_handle_check(L);
@@ -116,7 +150,15 @@ static int finish_download(lua_State *L, int status, lua_KContext context)
 }
 
 /* h:download(path [, opts]) → bytes, result
- * Reads a regular file of the host: the whole, or an error. */
+ * Reads a regular file, the whole or none.
+ * @param path string
+ * @param opts? DownloadOptions
+ * @return string bytes
+ * @return FileResult result
+ * @raise dns, connect, host_key, auth, channel, timeout, lost, cancelled, file (the host refused), check_failed,
+ * too_large
+ * @example
+ *     local text = ssh("db-1"):download("/var/log/app/error.log", {max_bytes = 100000}) */
 int ssh_file_download(lua_State *L)
 {
     const json_t *handle = ssh_handle_check(L);

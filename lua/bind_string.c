@@ -64,14 +64,30 @@ static int find_or_match(lua_State *L, bool find)
 }
 
 /* string.find(text, pattern [, from [, plain]]) → first, last, captures
- * As in Lua. */
+ * Lua's patterns. A match that takes more than fifty million comparisons raises: repetitions that overlap, such as
+ * `.-.-`, try every way to share the text. That holds for all four functions with patterns.
+ * @param text string
+ * @param pattern string
+ * @param from? integer
+ * @param plain? boolean
+ * @return integer? first
+ * @return integer? last
+ * @return any ... captures
+ * @example
+ *     local first, last = ("db-1.example.com"):find(".", 1, true) */
 static int find(lua_State *L)
 {
     return find_or_match(L, true);
 }
 
 /* string.match(text, pattern [, from]) → captures
- * As in Lua; raises when a match takes more than fifty million comparisons. */
+ * As in Lua, with the bound of `string.find`.
+ * @param text string
+ * @param pattern string
+ * @param from? integer
+ * @return any ... captures
+ * @example
+ *     local used = ("91% /"):match("^(%d+)%%") */
 static int match_text(lua_State *L)
 {
     return find_or_match(L, false);
@@ -95,7 +111,13 @@ static int next_match(lua_State *L)
 }
 
 /* string.gmatch(text, pattern [, from]) → iterator
- * As in Lua. */
+ * As in Lua, with the bound of `string.find`.
+ * @param text string
+ * @param pattern string
+ * @param from? integer
+ * @return fun(): string, ... iterator
+ * @example
+ *     for line in ("a\nb\n"):gmatch("[^\n]+") do log(line) end */
 static int gmatch(lua_State *L)
 {
     size_t length, pattern_length;
@@ -156,7 +178,15 @@ static void push_replacement(lua_State *L, int type, const struct pattern_match 
 }
 
 /* string.gsub(text, pattern, replacement [, most]) → text, count
- * As in Lua. */
+ * As in Lua, with the bound of `string.find`.
+ * @param text string
+ * @param pattern string
+ * @param replacement string|number|table|function
+ * @param most? integer
+ * @return string text
+ * @return integer count
+ * @example
+ *     local trimmed = ("  a  "):gsub("^%s+", ""):gsub("%s+$", "") */
 static int gsub(lua_State *L)
 {
     size_t length, pattern_length;
@@ -192,7 +222,14 @@ static int gsub(lua_State *L)
 }
 
 /* string.rep(text, count [, separator]) → text
- * As in Lua; a result that cannot fit into the step's memory raises at once. */
+ * Raises at once when the result cannot fit into the step's memory.
+ * @param text string
+ * @param count integer
+ * @param separator? string
+ * @return string text
+ * @raise memory
+ * @example
+ *     log(("-"):rep(40)) */
 static int rep(lua_State *L)
 {
     size_t length, separator_length;

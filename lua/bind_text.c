@@ -7,7 +7,11 @@
 #include <string.h>
 
 /* base64.encode(bytes) → text
- * Standard base64 with padding, on one line. */
+ * Standard base64 with padding, on one line.
+ * @param bytes string
+ * @return string text
+ * @example
+ *     log(base64.encode("hikeshi")) */
 static int base64_encode(lua_State *L)
 {
     size_t length;
@@ -22,7 +26,12 @@ static int base64_encode(lua_State *L)
 }
 
 /* base64.decode(text) → bytes
- * Standard and URL-safe alphabets; white space is ignored; anything else raises. */
+ * The standard and the URL-safe alphabet; white space is ignored.
+ * @param text string
+ * @return string bytes
+ * @raise misuse
+ * @example
+ *     log(base64.decode("aGlrZXNoaQ==")) */
 static int base64_decode(lua_State *L)
 {
     size_t length;
@@ -58,7 +67,11 @@ static const struct binding base64_bindings[] = {{"encode", base64_encode}, {"de
 const struct bind_table bind_base64 = {BIND_TABLE, "base64", base64_bindings};
 
 /* sha256(bytes) → text
- * The SHA-256 hash in lower-case hexadecimal. */
+ * The hash in lower-case hexadecimal.
+ * @param bytes string
+ * @return string text
+ * @example
+ *     log(sha256("hikeshi")) */
 static int sha256(lua_State *L)
 {
     size_t length;
@@ -89,7 +102,13 @@ static void add_quoted(lua_State *L, luaL_Buffer *buffer, int index)
 }
 
 /* shellquote(word | list) → text
- * The word, or the list's words with blanks between them, quoted for a POSIX shell. h:run needs no quoting. */
+ * Quoted for a POSIX shell. `h:run` needs no quoting, and `h:script` has `env`; this is for texts that something else
+ * will run.
+ * @param words string|number|(string|number)[]
+ * @return string text
+ * @raise misuse
+ * @example
+ *     log("to see it yourself:", shellquote{"grep", "a b", "/var/log/app.log"}) */
 static int shellquote(lua_State *L)
 {
     bool list = lua_type(L, 1) == LUA_TTABLE;

@@ -7,7 +7,13 @@
 
 #include <lauxlib.h>
 
-/* time.now() → seconds */
+/* @alias Duration number|string seconds, or text such as "30s" or "1h30m" */
+
+/* time.now() → seconds
+ * Seconds since 1970, with milliseconds behind the point.
+ * @return number seconds
+ * @example
+ *     local started = time.now() */
 static int now(lua_State *L)
 {
     lua_pushnumber(L, (double)clock_now_ms() / 1000);
@@ -15,7 +21,12 @@ static int now(lua_State *L)
 }
 
 /* time.format([seconds]) → text
- * RFC 3339 in UTC, "2026-11-21T22:42:23.000Z"; of now without an argument. */
+ * RFC 3339 in UTC: `2026-11-21T22:42:23.000Z`; of now without an argument.
+ * @param seconds? number
+ * @return string text
+ * @raise misuse
+ * @example
+ *     log("as of", time.format()) */
 static int format(lua_State *L)
 {
     double seconds = lua_isnoneornil(L, 1) ? (double)clock_now_ms() / 1000 : luaL_checknumber(L, 1);
@@ -30,7 +41,12 @@ static int format(lua_State *L)
 }
 
 /* time.parse(text) → seconds
- * RFC 3339 with any offset. */
+ * RFC 3339 with any offset.
+ * @param text string
+ * @return number seconds
+ * @raise misuse
+ * @example
+ *     local age = time.now() - time.parse("2026-11-21T22:42:23+09:00") */
 static int parse(lua_State *L)
 {
     const char *text = luaL_checkstring(L, 1);
@@ -42,7 +58,12 @@ static int parse(lua_State *L)
 }
 
 /* time.duration(text) → seconds
- * "90s", "5m", "1h30m" as seconds. */
+ * `"1h30m"` as a number.
+ * @param text Duration
+ * @return number seconds
+ * @raise misuse
+ * @example
+ *     local most = time.duration("1h30m") */
 static int duration(lua_State *L)
 {
     lua_pushnumber(L, (double)options_duration_ms(L, 1, "the argument of time.duration") / 1000);

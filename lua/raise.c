@@ -12,6 +12,15 @@
 /* Longer messages are cut: they go into a fixed buffer because nothing on the heap may be alive when Lua raises. */
 #define MESSAGE_BYTES 2048
 
+/* @class Error
+ * What a failed call raises: a table; `tostring` of it is the message. Misuse of a function raises plain text instead.
+ * @field code string
+ * @field message string
+ * @field host? string
+ * @field result? any what the command or call gave all the same
+ * @field file? string the runbook or module, and the line there
+ * @field line? integer */
+
 static const char metatable_key;
 
 static void set_text(lua_State *L, const char *key, const char *text)

@@ -15,6 +15,55 @@
 #include <stdio.h>
 #include <string.h>
 
+/* @class Incident
+ * @field id string
+ * @field source string
+ * @field key string what the source groups by
+ * @field title string
+ * @field status string
+ * @field severity? string `SEV1` to `SEV4`
+ * @field service? string
+ * @field team? string
+ * @field labels table<string, string> those that all its firing alerts have
+ * @field url? string
+ * @field opened_at string RFC 3339, as are the next two
+ * @field acknowledged_at? string
+ * @field resolved_at? string
+ * @field alerts Alert[] */
+
+/* @class Alert
+ * @field id string
+ * @field status string `firing` or `resolved`
+ * @field name string
+ * @field labels table<string, string>
+ * @field annotations table<string, string>
+ * @field starts_at? string
+ * @field ends_at? string
+ * @field url? string */
+
+/* @class Run
+ * @field id string
+ * @field attempt integer
+ * @field url? string
+ * @field runbook table<string, any> `id`, `title`, `path`, `repository`, `commit`, `owner`
+ * @field trigger table<string, string> `kind`, `id`
+ * @field requested_by table<string, string> `kind`, `name` */
+
+/* @class StepResult
+ * @field result string `ok`, `failed`, `skipped`, …
+ * @field hosts table<string, {stdout: string, stderr: string, code: integer}> of a shell step, by host */
+
+/* @class Approval
+ * @field inputs table<string, any> what the approvers filled in
+ * @field decisions Decision[] */
+
+/* @class Decision
+ * @field by string
+ * @field via string
+ * @field at string
+ * @field verdict string `approve` or `deny`
+ * @field reason? string */
+
 extern const struct embedded_file lua_std_files[];
 
 static const char base_key, engine_key, defers_key;
@@ -25,7 +74,18 @@ static const char *const base_names[] = {"assert",   "error",    "getmetatable",
                                          "tonumber", "tostring", "type",         NULL};
 static const char *const libraries[] = {"string", "table", "math", "utf8", NULL};
 
-/* Values of the run: made when a script first uses their name. */
+/* Values of the run: made when a script first uses their name.
+ *
+ * @value params table<string, any> the run's params; one without a value is `nil`, a name that is not declared raises
+ * @value incident Incident? what the run is for, in the shape of the API; `nil` when there is none
+ * @value alert Alert? the incident's alert that started the run; `nil` when there is none
+ * @value run Run the run itself
+ * @value steps table<string, StepResult> earlier steps: `steps.top.result`, `steps.top.hosts["db-1"].stdout`
+ * @value approval Approval? who approved the step, and what they filled in; `nil` when the step needed none
+ * @value data table the table that is kept from step to step: JSON values, at most 256 KiB. It is kept when the step
+ *   ends without failing, and at `checkpoint()`; a value that is not JSON fails the step and is named by its path. All
+ *   other values are read-only
+ * @value json.null userdata what JSON calls null: `json.decode` gives it, and a table can hold it */
 enum value_name { PARAMS, INCIDENT, ALERT, RUN, STEPS, APPROVAL, DATA };
 static const char *const value_names[] = {"params", "incident", "alert", "run", "steps", "approval", "data"};
 

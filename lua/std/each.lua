@@ -1,9 +1,35 @@
 -- each(list, f [, opts]) → result
--- Calls f(item, index) for each item, several at once. opts: at_once (10), canary (so many items first; the rest only when all of them
--- are fine), waves (a list of sizes, numbers or "25%": each begins when the one before has ended; the last size repeats), stop_after (failures
--- after which nothing more starts; 1), max_percent (the same in percent of the items), keep_going (start everything, and do not raise). result.ok, result.failed and result.not_reached list names; result[name] is what f returned, or
--- the error. An item's name is its text, the name of a host object, else its position. Every item is recorded as it ends. Raises when
--- one failed, unless keep_going; the error's result is the result.
+-- Calls `f(item, index)` for each item, several at the same time. Every item is recorded as it ends. An item's name
+-- is its text, the name of a host object, else its position. When an item failed, `each` raises the first one's code
+-- with a summary, and the result as the error's `result`, unless `keep_going`. Cannot be used inside a callback of
+-- `table.sort` or `string.gsub`, or in a metamethod.
+-- @param list any[]
+-- @param f fun(item: any, index: integer): any
+-- @param opts? EachOptions
+-- @return EachResult result
+-- @raise misuse, and the code of the first item that failed
+-- @example
+--     local r = each(hosts{role = "web"}, function(h)
+--       ssh(h):run({"systemctl", "restart", "app"}, {sudo = true})
+--     end, {at_once = 5, canary = 1})
+--     log(#r.ok, "done")
+
+-- @class EachOptions
+-- Options of `each`.
+-- @field at_once? integer how many at the same time; 10
+-- @field canary? integer so many first; the others only when all of these are fine
+-- @field waves? (integer|string)[] a list of sizes, numbers or percents, `{1, 5, "25%"}`: each wave begins when the one before has ended; the last size repeats. Not with `canary`
+-- @field stop_after? integer failures after which nothing more starts; 1
+-- @field max_percent? integer the same, in percent of the items
+-- @field keep_going? boolean `true`: start everything, and do not raise
+
+-- @class EachResult
+-- What `each` gave; `result[name]` is what `f` returned for the item, or its error.
+-- @field ok string[] names of the items that are fine
+-- @field failed string[] names of those that failed
+-- @field not_reached string[] names of those that never started
+-- @field [string] any
+
 local engine = ...
 local pcall, type, tostring, rawget, next, ipairs = pcall, type, tostring, rawget, next, ipairs
 local math_type, math_min, math_max, math_ceil, math_huge = math.type, math.min, math.max, math.ceil, math.huge

@@ -1,6 +1,14 @@
 -- parallel(f, g, ...) → values
--- Runs the functions at the same time and returns the first value of each, in order. When one fails, the others still run to their end; then
--- the first error is raised.
+-- Runs the functions at the same time and returns the first value of each, in order. When one fails, the others run
+-- to their end; then the first error is raised. Cannot be used inside a callback of `table.sort` or `string.gsub`, or
+-- in a metamethod.
+-- @param ... fun(): any
+-- @return any ... values
+-- @raise misuse, and the first error as it is
+-- @example
+--     local load_text, disk_text = parallel(
+--       function() return ssh("db-1"):run{"uptime"}.stdout end,
+--       function() return ssh("db-1"):run{"df", "-P", "/"}.stdout end)
 local engine = ...
 local type, select, error, table_unpack = type, select, error, table.unpack
 

@@ -1,5 +1,17 @@
 -- retry(f [, opts]) → what f returned
--- Calls f until it does not raise. opts: attempts (in total; 3), delay (between them; "1s"). The last error is raised as it is.
+-- Calls `f` until it does not raise. The last error is raised as it is.
+-- @param f fun(): ...
+-- @param opts? RetryOptions
+-- @return any ... what f returned
+-- @raise misuse, and the last error as it is
+-- @example
+--     retry(function() ssh("db-1"):run{"apt-get", "update"} end, {attempts = 5, delay = "10s"})
+
+-- @class RetryOptions
+-- Options of `retry`.
+-- @field attempts? integer in total; 3
+-- @field delay? Duration between them; `"1s"`
+
 local engine = ...
 local pcall, type, error, sleep = pcall, type, error, sleep
 local math_type, table_pack, table_unpack = math.type, table.pack, table.unpack

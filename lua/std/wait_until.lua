@@ -1,5 +1,19 @@
 -- wait_until(f [, opts]) → what f returned
--- Calls f until it returns something true. opts: every (between calls; "5s"), timeout (of the whole; "5m"). Raises timeout.
+-- Calls `f` until it returns something true.
+-- @param f fun(): any
+-- @param opts? WaitOptions
+-- @return any value
+-- @raise timeout
+-- @example
+--     wait_until(function()
+--       return ssh("db-1"):run({"systemctl", "is-active", "app"}, {check = false}).code == 0
+--     end, {every = "5s", timeout = "2m"})
+
+-- @class WaitOptions
+-- Options of `wait_until`.
+-- @field every? Duration between calls; `"5s"`
+-- @field timeout? Duration of the whole; `"5m"`
+
 local engine = ...
 local type, sleep, math_min = type, sleep, math.min
 local names = {"every", "timeout"}

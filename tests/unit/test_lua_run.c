@@ -165,6 +165,11 @@ static const struct row rows[] = {
      "for i, a in ipairs(incident.alerts) do log(i, a.name) end\n"
      "log(next(incident.alerts[2].labels), incident.resolved_at, run.id, approval)",
      LUA_RESULT_OK, "db-1 7 nil 2 nil\ninstance db-1:9100\n1 A\n2 B\nnil nil run_1 nil\n", NULL, 0, "views"},
+    {"local t = {1, 2, 3} log(table.remove(t), table.remove(t, 1), #t)", LUA_RESULT_OK, "3 1 1\n", NULL, 0,
+     "table.remove"},
+    {"log(table.concat(table.move({'a', 'b', 'c'}, 2, 3, 1, {}), ' '))", LUA_RESULT_OK, "b c\n", NULL, 0, "table.move"},
+    {"log(rawset({}, 'k', 1).k) rawset(params, 'host', 'x')", LUA_RESULT_FAILED, "1\n", "lua this table is read-only",
+     31, "rawset, and not on a view"},
     {"log(params.hots)", LUA_RESULT_FAILED, "", "lua unknown param 'hots'; did you mean 'host'?", 31, "unknown param"},
     {"params.host = 1", LUA_RESULT_FAILED, "", "lua params is read-only", 31, "params"},
     {"incident.alerts[1].labels.x = 1", LUA_RESULT_FAILED, "", "lua incident is read-only", 31, "deep"},

@@ -1,0 +1,55 @@
+/* hikeshi editor: writes what editors need to help with runbooks: stubs of the Lua API. */
+#include "cli/commands.h"
+#include "core/errors.h"
+#include "lua/stubs.h"
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_FOLDER ".hikeshi"
+
+/* Writes FOLDER/PLACE/NAME and says so. */
+static bool write_file(const char *folder, const char *place, const char *name, const char *bytes, size_t size,
+                       GError **error)
+{
+    g_autofree char *path = g_build_filename(folder, place, name, NULL), *parent = g_path_get_dirname(path);
+    g_autoptr(GError) why = NULL;
+    if (g_mkdir_with_parents(parent, 0755) != 0) {
+        g_set_error(error, HIKESHI_ERROR, ERROR_IO, "cannot make the folder '%s': %s", parent, g_strerror(errno));
+        return false;
+    }
+    if (!g_file_set_contents(path, bytes, (gssize)size, &why)) {
+        g_set_error(error, HIKESHI_ERROR, ERROR_IO, "%s", why->message);
+        return false;
+    }
+    printf("%s\n", path);
+    return true;
+}
+
+static bool write_embedded(const char *folder, const char *place, const struct embedded_file *files, GError **error)
+{
+    bool fine = true;
+    for (const struct embedded_file *file = files; file->path && fine; file++)
+        fine = write_file(folder, place, file->path, (const char *)file->bytes, file->size, error);
+    return fine;
+}
+
+static int editor(struct cli_call *call)
+{
+    const char *folder = cli_argument(call, 0) ? cli_argument(call, 0) : DEFAULT_FOLDER;
+    g_autoptr(GError) error = NULL;
+    if (!write_embedded(folder, "lua", lua_stub_files, &error))
+        return cli_fail(call, &error);
+    return 0;
+}
+
+const struct cli_command cmd_editor = {
+    .name = "editor",
+    .arguments = "[DIR]",
+    .summary = "write what editors need: types of the Lua API",
+    .details =
+        "Writes into DIR (default: .hikeshi) and overwrites what an earlier version of hikeshi has written there.\n"
+        "docs/editor.md says how editors use it.",
+    .run = editor,
+};
