@@ -10,6 +10,27 @@
 #include <lauxlib.h>
 #include <string.h>
 
+/* @class HttpOptions
+ * Options of `http.get` and `http.post`.
+ * @field headers? table<string, string|number|boolean> names and values
+ * @field body? string bytes
+ * @field json? any a value instead of `body`; sets `Content-Type: application/json` unless `headers` do
+ * @field timeout? Duration of the whole exchange; `"30s"`
+ * @field check? boolean `false`: a status of 400 or more does not raise
+ * @field max_bytes? integer of the answer; 8 MiB at most and by default */
+
+/* @class RequestOptions : HttpOptions
+ * Options of `http.request`: those of `http.get`, and two more.
+ * @field url string `http://` or `https://`
+ * @field method? "GET"|"HEAD"|"POST"|"PUT"|"PATCH"|"DELETE" `"GET"` */
+
+/* @class Answer
+ * What an HTTP server answered.
+ * @field status integer
+ * @field headers table<string, string> names are in small letters
+ * @field body string
+ * @field duration_ms integer */
+
 static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", NULL};
 #define REQUEST_OPTIONS                                                                                                \
     {.name = "headers", .kind = OPTION_MAP}, {.name = "body", .kind = OPTION_BYTES},                                   \
@@ -109,8 +130,13 @@ static int request_to(lua_State *L, const char *method, const char *function)
 }
 
 /* http.request(opts) → answer
- * Sends an HTTP request: url, method (GET), headers, body or json, timeout (30s), max_bytes, check. The answer has
- * status, headers (names in small letters), body. A status of 400 or more raises http, unless check=false. */
+ * Sends a request from the runner's machine and waits for the answer. Certificates are verified, redirects are not
+ * followed. The run's log has method and URL, without its query. `json.decode(answer.body)` reads JSON.
+ * @param opts RequestOptions
+ * @return Answer answer
+ * @raise http (a status of 400 or more; the answer is the error's `result`), unavailable, timeout, too_large, invalid
+ * @example
+ *     http.request{method = "PUT", url = "https://lb.example.com/pools/web", json = {drain = params.host}} */
 static int http_request(lua_State *L)
 {
     lua_settop(L, 1);
@@ -123,14 +149,26 @@ static int http_request(lua_State *L)
 }
 
 /* http.get(url [, opts]) → answer
- * A GET request; opts as with http.request. */
+ * The same with the method GET.
+ * @param url string
+ * @param opts? HttpOptions
+ * @return Answer answer
+ * @raise http, unavailable, timeout, too_large, invalid
+ * @example
+ *     local health = json.decode(http.get("https://shop.example.com/health").body) */
 static int http_get(lua_State *L)
 {
     return request_to(L, "GET", "http.get");
 }
 
 /* http.post(url [, opts]) → answer
- * A POST request; opts as with http.request. */
+ * The same with the method POST.
+ * @param url string
+ * @param opts? HttpOptions
+ * @return Answer answer
+ * @raise http, unavailable, timeout, too_large, invalid
+ * @example
+ *     http.post("https://chat.example.com/hooks/ops", {json = {text = "restarting " .. params.host}}) */
 static int http_post(lua_State *L)
 {
     return request_to(L, "POST", "http.post");

@@ -17,8 +17,15 @@ static int finish_secret(lua_State *L, int status, lua_KContext context)
 }
 
 /* secret(name) → text
- * The value of a secret that the runbook lists under `secrets`. Raises not_allowed when the run does not have it,
- * secret when it cannot be read. Wherever the value could be printed, *** stands instead. */
+ * The value of a secret, if the runbook lists its name under `secrets:`, the configuration has it, and
+ * [trust](configuration.md#rights-and-secrets) gives it to the runbook's owner. A secret shorter than four bytes is
+ * refused.
+ * @param name string
+ * @return string text
+ * @raise not_allowed, secret (it cannot be read)
+ * @example
+ *     http.post("https://vm.example.com/reset", {headers = {Authorization = "Bearer " .. secret("hypervisor")}})
+ *     ssh(params.host):run({"mysqladmin", "ping"}, {env = {MYSQL_PWD = secret("mysql")}}) */
 static int secret(lua_State *L)
 {
     if (lua_type(L, 1) != LUA_TSTRING)

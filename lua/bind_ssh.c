@@ -13,6 +13,15 @@
 #include <lauxlib.h>
 #include <string.h>
 
+/* @class ExecOptions
+ * Options of `exec`.
+ * @field timeout? Duration of the program; without it only the step's own time counts
+ * @field check? boolean `false`: an exit code that is not 0 does not raise
+ * @field stdin? string
+ * @field env? table<string, string|number|boolean>
+ * @field max_output? integer bytes kept of each stream, 1 MiB at most and by default
+ * @field cwd? string directory to run in */
+
 /* @class Handle
  * What `ssh` returns: a host to run commands on. */
 
@@ -317,8 +326,16 @@ static int ssh_reachable(lua_State *L)
 }
 
 /* exec(argv [, opts]) → result
- * Runs a program on the runner's own machine: only where runner.exec allows it. Options and result as with h:run,
- * without sudo and pty. */
+ * Runs a program on the machine of the runner, for tools that know many hosts by themselves. It is off: `runner.exec:
+ * true` in the runner's configuration turns it on. `result.host` is `(runner)`. The program gets PATH, HOME, USER, TZ
+ * and what `env` says of the runner's environment, nothing else; a time-out or cancel ends its process group and says
+ * whether that is gone.
+ * @param argv (string|number)[]
+ * @param opts? ExecOptions
+ * @return Result result
+ * @raise unsupported (it is off), timeout, exit, signal, cancelled
+ * @example
+ *     local pods = json.decode(exec{"kubectl", "get", "pods", "-o", "json"}.stdout) */
 static int exec_local(lua_State *L)
 {
     lua_settop(L, 2);
