@@ -30,6 +30,9 @@ struct cli_option {
 /* For commands that start runs: what cli_params() reads. */
 #define CLI_OPTION_PARAM \
     {.name = "param", .letter = 'p', .value = "NAME=VALUE", .repeated = true, .help = "a param; NAME=@FILE reads it from a file"}
+/* For commands that answer approvals: what cli_inputs() reads. */
+#define CLI_OPTION_INPUT \
+    {.name = "input", .letter = 'i', .value = "NAME=VALUE", .repeated = true, .help = "a value that the step asks its approver for; NAME=@FILE reads it from a file"}
 /* For lists: how many items at most. */
 #define CLI_OPTION_COUNT \
     {.name = "count", .letter = 'n', .value = "N", .help = "how many at most (default: 50)"}
@@ -86,6 +89,8 @@ bool cli_integer(const struct cli_call *call, const char *option, gint64 minimum
 /* The values of every -p NAME=VALUE as an object of strings; NAME=@PATH takes the file's text (less one newline at its
  * end), NAME=@@x means the text "@x". ERROR_USAGE; NULL. */
 json_t *cli_params(const struct cli_call *call, GError **error);
+/* The same of -i. */
+json_t *cli_inputs(const struct cli_call *call, GError **error);
 
 /* Prints "hikeshi NAME: message" (and for ERROR_USAGE how to get help) to stderr; returns the exit status. Clears
  * *error. */

@@ -2,6 +2,7 @@
  */
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/input_prompt.h"
 #include "cli/print.h"
 #include "cli/terminal.h"
 #include "core/errors.h"
@@ -81,6 +82,26 @@ static void print_need(const json_t *approval)
     }
 }
 
+/* What the approver fills in, or what the first one has filled in. */
+static void print_inputs(const json_t *approval)
+{
+    const json_t *values = json_object_get(approval, "inputs");
+    size_t index;
+    json_t *ask;
+    json_array_foreach (json_object_get(approval, "asks"), index, ask) {
+        const char *name = json_get_string(ask, "name", "?");
+        const json_t *value = json_object_get(values, name), *choices = json_object_get(ask, "choices");
+        g_autofree char *text = value ? print_value_text(value) : NULL;
+        g_autofree char *list = json_is_array(choices) ? print_value_text(choices) : NULL;
+        g_autofree char *description = terminal_clean_line(json_get_string(ask, "description", ""));
+        if (value)
+            printf("%-14s %s = %s\n", "input", name, text);
+        else
+            printf("%-14s %s, %s%s%s%s\n", "asks for", name, list ? "one of " : "",
+                   list ? list : json_get_string(ask, "type", ""), *description ? ": " : "", description);
+    }
+}
+
 static void print_approval(const json_t *approval)
 {
     static const struct {
@@ -95,6 +116,7 @@ static void print_approval(const json_t *approval)
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
         print_field(fields[i].name, json_object_get(approval, fields[i].key));
     print_shown(approval);
+    print_inputs(approval);
     print_need(approval);
     print_step_text(approval);
     print_field("digest", json_object_get(approval, "digest"));
@@ -105,8 +127,23 @@ static int show(struct cli_call *call)
     return client_print_one(call, "/approvals/", print_approval);
 }
 
-/* Shows the request and asks; the digest of what was shown, or NULL with an error. */
-static char *ask_person(struct cli_call *call, struct client *client, const char *verb, GError **error)
+/* Until everything has a value: what was given with -i is left as it is, and looked at by the server. */
+static bool ask_inputs(const json_t *approval, json_t *inputs)
+{
+    const json_t *ask;
+    char line[INPUT_PROMPT_LINE];
+    bool filled = json_is_object(json_object_get(approval, "inputs"));
+    while (!filled && (ask = input_prompt_next(json_object_get(approval, "asks"), inputs))) {
+        input_prompt_print(ask, stdout);
+        if (!fgets(line, sizeof line, stdin))
+            return false;
+        input_prompt_take(ask, g_strstrip(line), NULL, inputs, stdout);
+    }
+    return true;
+}
+
+/* Shows the request and asks; the digest of what was shown, or NULL with an error. Fills `inputs`. */
+static char *ask_person(struct cli_call *call, struct client *client, const char *verb, json_t *inputs, GError **error)
 {
     if (!terminal_is_tty(stdin) || !terminal_is_tty(stdout)) {
         errors_set(error, ERROR_USAGE,
@@ -118,10 +155,12 @@ static char *ask_person(struct cli_call *call, struct client *client, const char
     if (!approval)
         return NULL;
     print_approval(approval);
-    printf("\nType '%s' to %s: ", verb, verb);
+    printf("\n");
+    bool asked = strcmp(verb, "approve") != 0 || ask_inputs(approval, inputs);
+    printf("Type '%s' to %s: ", verb, verb);
     fflush(stdout);
     char answer[32] = "";
-    if (!fgets(answer, sizeof answer, stdin) || strcmp(g_strstrip(answer), verb) != 0) {
+    if (!asked || !fgets(answer, sizeof answer, stdin) || strcmp(g_strstrip(answer), verb) != 0) {
         errors_set(error, ERROR_CANCELLED, "nothing was decided");
         return NULL;
     }
@@ -134,11 +173,16 @@ static int decide(struct cli_call *call, const char *verdict)
     g_autoptr(client_t) client = client_new(call, &error);
     if (!client)
         return cli_fail(call, &error);
-    g_autofree char *digest =
-        cli_given(call, "digest") ? g_strdup(cli_value(call, "digest")) : ask_person(call, client, verdict, &error);
+    g_autoptr(json_t) inputs = cli_inputs(call, &error);
+    if (!inputs)
+        return cli_fail(call, &error);
+    g_autofree char *digest = cli_given(call, "digest") ? g_strdup(cli_value(call, "digest"))
+                                                        : ask_person(call, client, verdict, inputs, &error);
     if (!digest)
         return cli_fail(call, &error);
     g_autoptr(json_t) body = json_pack("{s:s, s:s}", "verdict", verdict, "digest", digest);
+    if (json_object_size(inputs) > 0)
+        json_object_set(body, "inputs", inputs);
     if (cli_given(call, "reason"))
         json_set_string(body, "reason", cli_value(call, "reason"));
     g_autofree char *path = client_path("/approvals/", cli_argument(call, 0), "/decisions");
@@ -151,7 +195,10 @@ static int decide(struct cli_call *call, const char *verdict)
         g_autofree char *state = terminal_clean_line(json_get_string(answer, "state", "decided"));
         printf("%s %s%s%s\n", cli_argument(call, 0), terminal_style(stdout, terminal_state_style(state)), state,
                terminal_style(stdout, STYLE_RESET));
+        print_inputs(answer);
         print_need(answer);
+        if (json_object_size(json_object_get(answer, "inputs")) > 0 && strcmp(state, "waiting") == 0)
+            print_field("digest", json_object_get(answer, "digest")); /* what the others approve */
     }
     return 0;
 }
@@ -166,25 +213,33 @@ static int deny(struct cli_call *call)
     return decide(call, "deny");
 }
 
+/* clang-format off */
+#define OPTION_DECIDE \
+    {.name = "digest", .value = "DIGEST", .help = "what you have seen ('approvals show' prints it); asked for on a terminal"}, \
+    {.name = "reason", .value = "TEXT", .help = "kept with the decision"}
+/* clang-format on */
 static const struct cli_option list_options[] = {
     {.name = "state", .value = "STATE", .help = "waiting (default), approved, denied, expired, void, or all"},
     {.name = "run", .value = "ID", .help = "only requests of this run"},
     CLI_OPTION_COUNT,
     CLI_OPTION_END,
 };
-static const struct cli_option decide_options[] = {
-    {.name = "digest",
-     .value = "DIGEST",
-     .help = "what you have seen ('approvals show' prints it); asked for on a terminal"},
-    {.name = "reason", .value = "TEXT", .help = "kept with the decision"},
+static const struct cli_option deny_options[] = {
+    OPTION_DECIDE,
+    CLI_OPTION_END,
+};
+
+static const struct cli_option approve_options[] = {
+    CLI_OPTION_INPUT,
+    OPTION_DECIDE,
     CLI_OPTION_END,
 };
 
 static const struct cli_subcommand subcommands[] = {
     {"list", "", "requests, newest first", list_options, list},
     {"show", "APPROVAL", "what would run, where, and who may decide", NULL, show},
-    {"approve", "APPROVAL", "let the step run", decide_options, approve},
-    {"deny", "APPROVAL", "end the run", decide_options, deny},
+    {"approve", "APPROVAL", "let the step run", approve_options, approve},
+    {"deny", "APPROVAL", "end the run", deny_options, deny},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

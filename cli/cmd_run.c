@@ -81,10 +81,23 @@ static bool approvals_exist(const struct runbook *runbook, const GPtrArray *step
     return true;
 }
 
+static bool inputs_exist(const struct runbook *runbook, const json_t *inputs, GError **error)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach ((json_t *)inputs, name, value)
+        if (!runbook_input(runbook, name)) {
+            errors_set(error, ERROR_USAGE, "--input: the runbook has no input '%s'", name);
+            return false;
+        }
+    return inputs != NULL;
+}
+
 static bool usage_is_good(const struct cli_call *call, const struct runbook *runbook, GError **error)
 {
     const char *record = cli_value(call, "record");
-    if (!approvals_exist(runbook, cli_values(call, "approve"), error))
+    g_autoptr(json_t) inputs = cli_inputs(call, error);
+    if (!inputs_exist(runbook, inputs, error) || !approvals_exist(runbook, cli_values(call, "approve"), error))
         return false;
     if (record != NULL && (cli_given(call, "plan") || cli_given(call, "dry-run"))) {
         errors_set(error, ERROR_USAGE, "--record needs a whole run: not with --plan or --dry-run");
@@ -103,14 +116,25 @@ static int dry_run(const struct cli_call *call, const json_t *job)
     return run_plan_good(plan) ? 0 : 1;
 }
 
-static int execute(struct cli_call *call, const struct config *config, json_t *job, struct test_record *record)
+/* What is run, as it was found. */
+struct found {
+    const struct place *place;
+    const struct config *config;
+    const struct runbook *runbook;
+    const struct catalog_set *set;
+};
+
+static int execute(struct cli_call *call, const struct found *found, json_t *job, struct test_record *record)
 {
     struct ssh_options ssh;
-    ssh_options_read(call, config, &ssh);
+    g_autoptr(json_t) inputs = cli_inputs(call, NULL); /* again: usage_is_good() has looked at them */
+    ssh_options_read(call, found->config, &ssh);
     const struct run_local_options options = {.job = job,
                                               .ssh = &ssh.settings,
                                               .approve = cli_values(call, "approve"),
-                                              .exec = config_bool(config, "runner.exec"),
+                                              .exec = config_bool(found->config, "runner.exec"),
+                                              .inputs = inputs,
+                                              .inventory = found->set->inventory,
                                               .read_only = cli_given(call, "plan"),
                                               .json = cli_wants_json(call),
                                               .record = record};
@@ -119,16 +143,15 @@ static int execute(struct cli_call *call, const struct config *config, json_t *j
     return status;
 }
 
-static int run_job(struct cli_call *call, const struct place *place, const struct config *config,
-                   const struct runbook *runbook, json_t *job)
+static int run_job(struct cli_call *call, const struct found *found, json_t *job)
 {
-    g_autofree char *path = g_build_filename(place->root, place->path, NULL);
+    g_autofree char *path = g_build_filename(found->place->root, found->place->path, NULL);
     g_autoptr(json_t) given = cli_params(call, NULL); /* again: job_new() has looked at them */
     struct test_record record = {
-        .path = cli_value(call, "record"), .runbook_path = path, .runbook_id = runbook->id, .given = given};
+        .path = cli_value(call, "record"), .runbook_path = path, .runbook_id = found->runbook->id, .given = given};
     if (cli_given(call, "dry-run"))
         return dry_run(call, job);
-    return execute(call, config, job, record.path != NULL ? &record : NULL);
+    return execute(call, found, job, record.path != NULL ? &record : NULL);
 }
 
 static int run_file(struct cli_call *call, const struct place *place, const struct config *config)
@@ -145,7 +168,7 @@ static int run_file(struct cli_call *call, const struct place *place, const stru
     if (job == NULL)
         status = cli_fail(call, &error);
     else
-        status = run_job(call, place, config, runbook, job);
+        status = run_job(call, &(struct found){place, config, runbook, set}, job);
     if (set != NULL)
         catalog_set_unref(set);
     return status;
@@ -172,6 +195,7 @@ static const struct cli_option options[] = {
     {.name = "data", .value = "FILE.json", .help = "what earlier steps would have left in `data`"},
     {.name = "record", .value = "FILE.test.yaml", .help = "write what hosts answered as a case for `hikeshi test`"},
     {.name = "approve", .value = "STEP", .repeated = true, .help = "approve this step in advance"},
+    CLI_OPTION_INPUT,
     {.name = "alert", .value = "FILE.json", .help = "the alert that the run is for: {\"name\",\"labels\",…}"},
     {.name = "incident", .value = "FILE.json", .help = "the incident that the run is for"},
     CLI_OPTION_SSH,

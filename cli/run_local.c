@@ -1,6 +1,7 @@
 /* run_local: see run_local.h. Each attempt is one exec; between attempts the run waits for a person or a time, as it
  * would on a server. */
 #include "cli/run_local.h"
+#include "cli/input_prompt.h"
 #include "cli/live.h"
 #include "cli/print.h"
 #include "cli/run_plan.h"
@@ -9,6 +10,7 @@
 #include "core/clock.h"
 #include "core/errors.h"
 #include "core/loop.h"
+#include "jobs/approval_inputs.h"
 #include "runner/exec.h"
 #include "runner/tape.h"
 #include <signal.h>
@@ -25,6 +27,7 @@ struct local {
     struct tape *tape;  /* with --record */
     struct world world; /* the tape's, or the pool's */
     json_t *approvals;  /* for the tape */
+    json_t *inputs;     /* filled in for the request that stands */
     struct run_record *record;
     struct exec *exec; /* NULL between attempts */
     json_t *plan;      /* of the steps that --plan left, or NULL */
@@ -76,28 +79,56 @@ static bool approved_by_option(const struct local *local, const char *step)
 static void note_decision(struct local *local, bool approved)
 {
     const json_t *event = run_record_waiting(local->record);
-    json_object_set_new(local->approvals, json_get_string(event, "step", ""),
-                        json_pack("{s:s, s:O, s:O}", "decision", approved ? "approve" : "deny", "hosts",
-                                  json_object_get(event, "hosts"), "shows", json_object_get(event, "shows")));
+    json_t *decision = json_pack("{s:s, s:O, s:O}", "decision", approved ? "approve" : "deny", "hosts",
+                                 json_object_get(event, "hosts"), "shows", json_object_get(event, "shows"));
+    if (approved && json_object_size(local->inputs) > 0)
+        json_object_set(decision, "inputs", local->inputs);
+    json_object_set_new(local->approvals, json_get_string(event, "step", ""), decision);
 }
 
 static void decide(struct local *local, bool approved)
 {
     note_decision(local, approved);
-    const struct run_decision decision = {
-        .result = approved ? "approved" : "denied", .by = g_get_user_name(), .via = "terminal"};
+    const struct run_decision decision = {.result = approved ? "approved" : "denied",
+                                          .by = g_get_user_name(),
+                                          .via = "terminal",
+                                          .inputs = local->inputs};
     run_record_decide(local->record, &decision);
     go_on(local);
+}
+
+static const json_t *next_input(const struct local *local)
+{
+    return input_prompt_next(json_object_get(run_record_waiting(local->record), "asks"), local->inputs);
+}
+
+/* First what the step asks for, then whether it may run. */
+static void print_prompt(const struct local *local)
+{
+    const json_t *event = run_record_waiting(local->record), *input = next_input(local);
+    if (input) {
+        input_prompt_print(input, talk(local));
+        return;
+    }
+    g_autofree char *hosts = print_value_text(json_object_get(event, "hosts"));
+    fprintf(talk(local), "Run step '%s' on %s? [y/N] ", json_get_string(event, "step", ""), *hosts ? hosts : "no host");
+    fflush(talk(local));
 }
 
 static void on_answer(void *arg, int events)
 {
     (void)events;
     struct local *local = arg;
-    char line[64];
+    char line[INPUT_PROMPT_LINE];
     ssize_t got = read(STDIN_FILENO, line, sizeof line - 1);
     line[MAX(got, 0)] = '\0';
     g_strstrip(line);
+    const json_t *input = next_input(local);
+    if (input && got > 0) {
+        input_prompt_take(input, line, local->options->inventory, local->inputs, talk(local));
+        print_prompt(local);
+        return;
+    }
     g_clear_pointer(&local->answer, loop_poll_free);
     bool yes = g_ascii_strcasecmp(line, "y") == 0 || g_ascii_strcasecmp(line, "yes") == 0;
     fprintf(talk(local), yes ? "approved\n" : "denied\n");
@@ -122,16 +153,40 @@ static void print_question(const struct local *local, const json_t *step)
             g_autofree char *shown = print_value_text(value);
             fprintf(out, "  %s: %s\n", name, shown);
         }
-    g_autofree char *hosts = print_value_text(json_object_get(event, "hosts"));
-    fprintf(out, "Run step '%s' on %s? [y/N] ", json_get_string(step, "id", ""), *hosts ? hosts : "no host");
-    fflush(out);
+}
+
+/* What -i gave of what this step asks for. False: something does not fit, or, when nobody is asked, is missing. */
+static bool take_inputs(struct local *local, bool all, GError **error)
+{
+    const json_t *asks = json_object_get(run_record_waiting(local->record), "asks");
+    size_t index;
+    json_t *input;
+    json_object_clear(local->inputs);
+    json_array_foreach (asks, index, input) {
+        const char *name = json_get_string(input, "name", "");
+        const json_t *given = json_object_get(local->options->inputs, name);
+        if (!given && !all)
+            continue;
+        json_t *value = approval_input_value(input, given, local->options->inventory, error);
+        if (!value)
+            return false;
+        json_object_set_new(local->inputs, name, value);
+    }
+    return true;
 }
 
 static void ask(struct local *local)
 {
     const json_t *step = waiting_step(local);
     const char *id = json_get_string(step, "id", "");
-    if (approved_by_option(local, id)) {
+    bool approved = approved_by_option(local, id);
+    g_autoptr(GError) error = NULL;
+    if (!take_inputs(local, approved, &error)) {
+        fprintf(stderr, "hikeshi run: step '%s' did not run: %s; it is given as -i NAME=VALUE\n", id, error->message);
+        leave(local, run_exit_status("waiting"));
+        return;
+    }
+    if (approved) {
         fprintf(talk(local), "step '%s' is approved by --approve\n", id);
         decide(local, true);
         return;
@@ -145,6 +200,7 @@ static void ask(struct local *local)
         return;
     }
     print_question(local, step);
+    print_prompt(local);
     local->answer = loop_poll_new(local->loop, STDIN_FILENO, on_answer, local);
     loop_poll_set(local->answer, LOOP_READ);
 }
@@ -272,6 +328,7 @@ static void local_init(struct local *local, const struct run_local_options *opti
     local->world = world_of_network(&local->network);
     local->mask = mask_new();
     local->approvals = json_object();
+    local->inputs = json_object();
     if (options->record) {
         options->record->started_ms = clock_now_ms();
         local->tape = tape_new(local->loop, &local->world);
@@ -296,6 +353,7 @@ static void local_clear(struct local *local)
     tape_free(local->tape);
     mask_free(local->mask);
     json_decref(local->approvals);
+    json_decref(local->inputs);
     live_free(local->live);
     run_record_free(local->record);
     json_decref(local->job);

@@ -12,6 +12,8 @@ struct run_local_options {
     const struct ssh_settings *ssh;
     bool exec;                  /* steps may run programs on this machine */
     const GPtrArray *approve;   /* ids of steps approved on the command line; may be NULL */
+    const json_t *inputs;       /* what approved steps ask for, as far as it was given; may be NULL */
+    const json_t *inventory;    /* inputs of type host are looked up here; may be NULL */
     bool read_only;             /* --plan: stops before the first step that changes something, and prints the rest */
     bool json;                  /* print the run as one object at the end instead of live */
     struct test_record *record; /* or NULL; path, runbook and params filled: the run is written there as a case */

@@ -7,6 +7,7 @@
 #include "core/loop.h"
 #include "core/text_diff.h"
 #include "core/yaml_write.h"
+#include "jobs/approval_inputs.h"
 #include "runner/exec.h"
 #include "runner/replay.h"
 #include <string.h>
@@ -66,22 +67,40 @@ static void compare_shown(struct test_case *test, const char *step, const char *
 
 static void start_attempt(struct test_case *test, json_t *job);
 
-static void decide(struct test_case *test, const char *step, const json_t *approval)
+/* What the case fills in, as people could: checked against what the step asks for. NULL: told as a problem. */
+static json_t *inputs_of(struct test_case *test, const char *step, const json_t *approval, bool approved)
+{
+    const json_t *given = json_object_get(approval, "inputs"),
+                 *asks = approved ? json_object_get(run_record_waiting(test->record), "asks") : NULL;
+    const struct catalog_set *set = test->options->set;
+    g_autoptr(GError) error = NULL;
+    json_t *inputs = approval_inputs_bind(asks, given, set != NULL ? set->inventory : NULL, &error);
+    if (inputs == NULL) {
+        g_autofree char *text = g_strdup_printf("the approval of '%s': %s", step, error->message);
+        problem(test, text);
+    }
+    return inputs;
+}
+
+/* False: the case cannot say that, and the run ends here. */
+static bool decide(struct test_case *test, const char *step, const json_t *approval)
 {
     static const char *const results[][2] = {{"approve", "approved"}, {"deny", "denied"}, {"expire", "expired"}};
     const json_t *event = run_record_waiting(test->record);
     const char *verdict = json_get_string(approval, "decision", "deny");
-    struct run_decision decision = {.result = "denied",
-                                    .by = json_get_string(approval, "by", "tester"),
-                                    .via = "test",
-                                    .inputs = json_object_get(approval, "inputs")};
+    struct run_decision decision = {.result = "denied", .by = json_get_string(approval, "by", "tester"), .via = "test"};
     for (size_t i = 0; i < G_N_ELEMENTS(results); i++)
         if (strcmp(results[i][0], verdict) == 0)
             decision.result = results[i][1];
     compare_shown(test, step, "hosts", json_object_get(approval, "hosts"), json_object_get(event, "hosts"));
     compare_shown(test, step, "values", json_object_get(approval, "shows"), json_object_get(event, "shows"));
+    g_autoptr(json_t) inputs = inputs_of(test, step, approval, strcmp(verdict, "approve") == 0);
+    if (inputs == NULL)
+        return false;
+    decision.inputs = inputs;
     run_record_decide(test->record, &decision);
     start_attempt(test, run_record_next_job(test->record));
+    return true;
 }
 
 /* True: decided, and the run goes on. */
@@ -90,10 +109,8 @@ static bool answer_request(struct test_case *test)
     const char *step = json_get_string(run_record_waiting(test->record), "step", "");
     const json_t *approval = json_object_get(spec_of(test, "approvals"), step);
     json_object_set_new(test->asked, step, json_true());
-    if (approval != NULL) {
-        decide(test, step, approval);
-        return true;
-    }
+    if (approval != NULL)
+        return decide(test, step, approval);
     if (g_strcmp0(json_path_string(test->options->spec, "expect.state"), "waiting") != 0) {
         g_autofree char *text = g_strdup_printf(
             "step '%s' asks for an approval, and the case has none: add approvals: {%s: approve}", step, step);

@@ -42,6 +42,9 @@ static json_t *view_of(struct store_tx *tx, const struct catalog_set *set, const
     json_object_set_new(view, "params", view_value(row, "params_json"));
     json_object_set_new(view, "hosts", view_value(row, "hosts_json"));
     json_object_set_new(view, "shows", view_value(row, "shows_json"));
+    json_t *asks = json_object_get(row, "asks_json");
+    json_object_set_new(view, "asks", json_is_array(asks) ? json_incref(asks) : json_array());
+    json_object_set_new(view, "inputs", view_value(row, "inputs_json"));
     json_object_set_new(view, "commit", view_value(row, "commit_id"));
     bool met;
     json_object_set_new(view, "need",

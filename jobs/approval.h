@@ -17,7 +17,7 @@ void approval_kick(struct jobs *jobs);
 
 void approval_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void approval_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
-/* body {"verdict":"approve|deny","digest","reason"} */
+/* body {"verdict":"approve|deny","digest","reason","inputs":{NAME:VALUE}} */
 void approval_decide(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 
 #endif

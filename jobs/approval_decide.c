@@ -3,6 +3,7 @@
  * cancel cannot both win. */
 #include "core/clock.h"
 #include "core/errors.h"
+#include "jobs/approval_inputs.h"
 #include "jobs/approval_private.h"
 #include "jobs/call.h"
 #include "jobs/outbox.h"
@@ -12,17 +13,25 @@
 #include "jobs/run_step.h"
 #include "jobs/token.h"
 
+enum { MAX_VALUE_SHOWN = 200 }; /* characters of an input in the sentence that channels tell */
+
 /* One decision on its way. Rows are as they were when the job began. */
 struct decision {
     struct store_tx *tx;
     struct call *call;
-    const json_t *approval, *run;
+    const json_t *approval, *run, *inputs; /* inputs: as given, or NULL */
+    json_t *filled;                        /* what `approval` is after fill(), or NULL */
     const char *id, *verdict, *digest, *reason;
 };
 
 static const json_t *teams_of(const struct catalog_set *set)
 {
     return set ? json_object_get(set->policies, "teams") : NULL;
+}
+
+static const json_t *inventory_of(const struct decision *decision)
+{
+    return decision->call->set ? decision->call->set->inventory : NULL;
 }
 
 static enum approval_state state_of(const json_t *approval)
@@ -122,11 +131,69 @@ static bool may_decide(const struct decision *decision, GError **error)
 /* --- what follows --------------------------------------------------------------------------------------------------
  */
 
+/* ", with new_primary=\"db-2\"" of the person who filled the inputs in, else "". */
+static char *filled_text(const struct decision *decision)
+{
+    GString *text = g_string_new(NULL);
+    const char *name;
+    json_t *value;
+    json_object_foreach (json_object_get(decision->filled, "inputs_json"), name, value) {
+        g_autofree char *whole = json_text(value);
+        g_autofree char *shown = g_utf8_substring(whole, 0, MIN(g_utf8_strlen(whole, -1), MAX_VALUE_SHOWN));
+        g_string_append_printf(text, "%s%s=%s", text->len ? ", " : ", with ", name, shown);
+    }
+    return g_string_free(text, FALSE);
+}
+
 static char *said_by(const struct decision *decision, const char *what)
 {
-    const char *name = decision->call->actor.name;
-    return decision->reason ? g_strdup_printf("%s by %s: %s", what, name, decision->reason)
-                            : g_strdup_printf("%s by %s", what, name);
+    g_autofree char *values = filled_text(decision);
+    return g_strconcat(what, " by ", decision->call->actor.name, values, decision->reason ? ": " : "", decision->reason,
+                       NULL);
+}
+
+/* Others approve what the first one filled in, and only that. */
+static bool agrees(const struct decision *decision, const json_t *values, GError **error)
+{
+    const char *name;
+    json_t *given;
+    json_object_foreach ((json_t *)decision->inputs, name, given) {
+        const json_t *ask = json_find(json_object_get(decision->approval, "asks_json"), "name", name);
+        g_autoptr(json_t) value = ask ? approval_input_value(ask, given, inventory_of(decision), error) : json_null();
+        if (value && json_equal(value, json_object_get(values, name)))
+            continue;
+        if (value)
+            errors_set(error, ERROR_CONFLICT,
+                       "input '%s' was filled in with another value before: approve that one, or deny", name);
+        return false;
+    }
+    return true;
+}
+
+/* Takes the values of the first who approves. The request is about them from now on: it has another digest, which the
+ * next person has to have seen. */
+static bool fill(struct decision *decision, GError **error)
+{
+    const json_t *asks = json_object_get(decision->approval, "asks_json"),
+                 *values = json_object_get(decision->approval, "inputs_json");
+    g_autofree char *digest = NULL;
+    int64_t changed = 0;
+    if (json_is_object(values))
+        return agrees(decision, values, error);
+    g_autoptr(json_t) bound = approval_inputs_bind(asks, decision->inputs, inventory_of(decision), error);
+    if (!bound || json_array_size(asks) == 0)
+        return bound != NULL;
+    decision->filled = json_copy((json_t *)decision->approval);
+    json_object_set(decision->filled, "inputs_json", bound);
+    if (!approval_current_digest(decision->tx, decision->call->set, decision->filled, &digest, error) ||
+        !store_exec(decision->tx, SQL_APPROVAL_FILL, &changed, error, "sjss", decision->id, bound, digest,
+                    decision->digest))
+        return false;
+    if (changed == 0)
+        errors_set(error, ERROR_CONFLICT, "the approval '%s' was filled in by somebody else", decision->id);
+    json_set_string(decision->filled, "digest", digest);
+    decision->approval = decision->filled;
+    return changed > 0;
 }
 
 static bool deny(struct decision *decision, GError **error)
@@ -198,9 +265,10 @@ static bool annul(struct decision *decision, GError **error)
 /* The request still waits, in time, with the digest that the person saw: decide. */
 static bool decide_waiting(struct decision *decision, GError **error)
 {
-    if (!may_decide(decision, error) || !record(decision, error))
+    bool no = strcmp(decision->verdict, "deny") == 0;
+    if (!may_decide(decision, error) || (!no && !fill(decision, error)) || !record(decision, error))
         return false;
-    return strcmp(decision->verdict, "deny") == 0 ? deny(decision, error) : approve(decision, error);
+    return no ? deny(decision, error) : approve(decision, error);
 }
 
 static bool decide(struct decision *decision, GError **error)
@@ -227,18 +295,33 @@ static bool decide(struct decision *decision, GError **error)
     return g_strcmp0(digest, decision->digest) == 0 ? decide_waiting(decision, error) : annul(decision, error);
 }
 
+static bool read_request(struct decision *decision, GError **error)
+{
+    const json_t *request = decision->call->request;
+    decision->reason = call_string(request, "reason");
+    decision->inputs = json_path(request, "body.inputs");
+    if (!(decision->id = call_need_string(request, "id", error)) ||
+        !(decision->verdict = call_need_string(request, "verdict", error)) ||
+        !(decision->digest = call_need_string(request, "digest", error)))
+        return false;
+    bool no = strcmp(decision->verdict, "deny") == 0;
+    if (!no && strcmp(decision->verdict, "approve") != 0)
+        errors_set(error, ERROR_INVALID, "'%s' is not approve or deny", decision->verdict);
+    else if (decision->inputs && !json_is_object(decision->inputs))
+        errors_set(error, ERROR_INVALID, "'inputs' must be an object of names to values");
+    else if (no && json_object_size(decision->inputs) > 0)
+        errors_set(error, ERROR_INVALID, "inputs go with an approval, not with a denial");
+    else
+        return true;
+    return false;
+}
+
 static bool decide_job(struct store_tx *tx, struct call *call, GError **error)
 {
-    g_autoptr(json_t) approval = NULL, run = NULL;
-    struct decision decision = {.tx = tx, .call = call, .reason = call_string(call->request, "reason")};
-    if (!(decision.id = call_need_string(call->request, "id", error)) ||
-        !(decision.verdict = call_need_string(call->request, "verdict", error)) ||
-        !(decision.digest = call_need_string(call->request, "digest", error)))
+    g_autoptr(json_t) approval = NULL, run = NULL, filled = NULL;
+    struct decision decision = {.tx = tx, .call = call};
+    if (!read_request(&decision, error))
         return false;
-    if (strcmp(decision.verdict, "approve") != 0 && strcmp(decision.verdict, "deny") != 0) {
-        errors_set(error, ERROR_INVALID, "'%s' is not approve or deny", decision.verdict);
-        return false;
-    }
     if (!store_get(tx, SQL_APPROVAL_GET, &approval, error, "s", decision.id))
         return false;
     if (!approval) {
@@ -248,7 +331,9 @@ static bool decide_job(struct store_tx *tx, struct call *call, GError **error)
     run = run_row(tx, json_get_string(approval, "run", ""), error);
     decision.approval = approval;
     decision.run = run;
-    if (!run || !decide(&decision, error))
+    bool decided = run && decide(&decision, error);
+    filled = decision.filled;
+    if (!decided)
         return false;
     call->result = approval_view(tx, call->set, decision.id, error);
     return call->result != NULL;

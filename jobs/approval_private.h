@@ -31,7 +31,8 @@ bool approval_request(struct store_tx *tx, const struct catalog_set *set, const 
  * instead. */
 bool approval_renew(struct store_tx *tx, const struct catalog_set *set, const json_t *row, const json_t *approval,
                     char **ret_id, GError **error);
-/* The digest as it would be if the request were made now; *ret_digest (g_free) is NULL when the policy is gone. */
+/* The digest as it would be if the request (approval: its row, inputs_json included) were made now; *ret_digest
+ * (g_free) is NULL when the policy is gone. */
 bool approval_current_digest(struct store_tx *tx, const struct catalog_set *set, const json_t *approval,
                              char **ret_digest, GError **error);
 /* Ends a request that waits: TIMEOUT. Inside a store job. */

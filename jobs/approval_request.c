@@ -8,6 +8,16 @@
 #include "jobs/run_change.h"
 #include "jobs/run_step.h"
 
+/* What the runner says about the step that waits, and what people filled in. Any may be NULL. */
+struct asked {
+    const json_t *hosts, *shows, *asks, *inputs;
+};
+
+static json_t *held(const json_t *value, json_t *(*otherwise)(void))
+{
+    return value ? json_incref((json_t *)value) : otherwise();
+}
+
 static const json_t *planned_step(const json_t *plan, const char *id)
 {
     return json_find(json_object_get(json_object_get(plan, "body_json"), "steps"), "id", id);
@@ -19,33 +29,33 @@ static const json_t *policy_named(const struct catalog_set *set, const char *nam
 }
 
 /* What the digest covers, from the run as stored and the policy in service. New reference. */
-static json_t *facts_of(const json_t *plan, const json_t *planned, const json_t *hosts, const json_t *shows,
-                        const char *policy_name, const json_t *policy)
+static json_t *facts_of(const json_t *plan, const json_t *planned, const struct asked *asked, const char *policy_name,
+                        const json_t *policy)
 {
     json_t *facts = json_object();
     json_object_set(facts, "commit", json_object_get(plan, "commit_id"));
     json_object_set(facts, "step_text", json_object_get(planned, "text"));
     json_object_set(facts, "params", json_object_get(plan, "params_json"));
     json_object_set(facts, "data", json_object_get(plan, "data_json"));
-    json_object_set_new(facts, "hosts", hosts ? json_incref((json_t *)hosts) : json_null());
-    json_object_set_new(facts, "shows", shows ? json_incref((json_t *)shows) : json_object());
-    json_object_set_new(facts, "inputs", json_object());
+    json_object_set_new(facts, "hosts", held(asked->hosts, json_null));
+    json_object_set_new(facts, "shows", held(asked->shows, json_object));
+    json_object_set_new(facts, "inputs", held(json_is_object(asked->inputs) ? asked->inputs : NULL, json_object));
     json_object_set_new(facts, "policy", json_pack("{s:s, s:O}", "name", policy_name, "definition", policy));
     return facts;
 }
 
-static bool insert(struct store_tx *tx, const json_t *row, const json_t *planned, const json_t *facts, const char *id,
-                   const char *digest, GError **error)
+static bool insert(struct store_tx *tx, const json_t *row, const json_t *planned, const json_t *facts,
+                   const json_t *asks, const char *id, const char *digest, GError **error)
 {
     const json_t *policy = json_path(facts, "policy.definition");
     int64_t now_ms = clock_now_ms();
     int64_t expires_ms = json_get_integer(policy, "expires_ms", DEFAULT_APPROVAL_EXPIRY_MS);
-    return store_exec(tx, SQL_APPROVAL_ADD, NULL, error, "sssssssjssjjjjssii", id, json_get_string(row, "id", NULL),
+    return store_exec(tx, SQL_APPROVAL_ADD, NULL, error, "sssssssjssjjjjjssii", id, json_get_string(row, "id", NULL),
                       json_get_string(row, "incident", NULL), json_get_string(row, "runbook", NULL),
                       json_get_string(planned, "id", NULL), json_get_string(planned, "title", NULL),
                       json_path_string(facts, "policy.name"), policy, digest, json_get_string(planned, "text", ""),
                       json_object_get(facts, "params"), json_object_get(facts, "hosts"),
-                      json_object_get(facts, "shows"), json_object_get(facts, "data"),
+                      json_object_get(facts, "shows"), asks, json_object_get(facts, "data"),
                       json_get_string(facts, "commit", ""), json_get_string(row, "requested_name", ""), now_ms,
                       now_ms + expires_ms);
 }
@@ -82,7 +92,7 @@ static bool fail(struct store_tx *tx, const json_t *row, const json_t *step, con
 /* Makes the request for a step that is about to wait, or waits already. *ret_id stays NULL when the run failed instead.
  */
 static bool ask(struct store_tx *tx, const struct catalog_set *set, const json_t *row, const json_t *step,
-                const json_t *hosts, const json_t *shows, char **ret_id, GError **error)
+                const struct asked *asked, char **ret_id, GError **error)
 {
     const char *run = json_get_string(row, "id", NULL), *name = json_get_string(step, "id", NULL);
     g_autoptr(json_t) plan = NULL;
@@ -98,12 +108,11 @@ static bool ask(struct store_tx *tx, const struct catalog_set *set, const json_t
                             policy_name ? policy_name : "");
         return fail(tx, row, step, why, error);
     }
-    if (json_array_size(json_object_get(planned, "asks")) > 0)
-        return fail(tx, row, step, "'asks' is not supported yet: approvals take no inputs", error);
-    g_autoptr(json_t) facts = facts_of(plan, planned, hosts, shows, policy_name, policy);
+    g_autoptr(json_t) facts = facts_of(plan, planned, asked, policy_name, policy);
+    g_autoptr(json_t) asks = held(json_is_array(asked->asks) ? asked->asks : NULL, json_array);
     g_autofree char *digest = approval_digest(facts);
     g_autofree char *id = crypto_id("apr");
-    if (!insert(tx, row, planned, facts, id, digest, error) || !run_step_wait(tx, step, id, error) ||
+    if (!insert(tx, row, planned, facts, asks, id, digest, error) || !run_step_wait(tx, step, id, error) ||
         !tell(tx, row, id, name, facts, digest, error))
         return false;
     *ret_id = g_steal_pointer(&id);
@@ -116,7 +125,10 @@ bool approval_request(struct store_tx *tx, const struct catalog_set *set, const 
     const char *name = json_get_string(event, "step", "");
     g_autoptr(json_t) step = run_step_row(tx, json_get_string(row, "id", NULL), name, error);
     g_autofree char *id = NULL;
-    if (!step || !ask(tx, set, row, step, json_object_get(event, "hosts"), json_object_get(event, "shows"), &id, error))
+    const struct asked asked = {.hosts = json_object_get(event, "hosts"),
+                                .shows = json_object_get(event, "shows"),
+                                .asks = json_object_get(event, "asks")};
+    if (!step || !ask(tx, set, row, step, &asked, &id, error))
         return false;
     if (!id)
         return true;
@@ -130,8 +142,10 @@ bool approval_renew(struct store_tx *tx, const struct catalog_set *set, const js
 {
     g_autoptr(json_t) step =
         run_step_row(tx, json_get_string(row, "id", NULL), json_get_string(approval, "step", ""), error);
-    return step && ask(tx, set, row, step, json_object_get(approval, "hosts_json"),
-                       json_object_get(approval, "shows_json"), ret_id, error);
+    const struct asked asked = {.hosts = json_object_get(approval, "hosts_json"),
+                                .shows = json_object_get(approval, "shows_json"),
+                                .asks = json_object_get(approval, "asks_json")};
+    return step && ask(tx, set, row, step, &asked, ret_id, error);
 }
 
 bool approval_current_digest(struct store_tx *tx, const struct catalog_set *set, const json_t *approval,
@@ -146,8 +160,10 @@ bool approval_current_digest(struct store_tx *tx, const struct catalog_set *set,
                  *policy = policy_named(set, name);
     if (!planned || !policy)
         return true;
-    g_autoptr(json_t) facts = facts_of(plan, planned, json_object_get(approval, "hosts_json"),
-                                       json_object_get(approval, "shows_json"), name, policy);
+    const struct asked asked = {.hosts = json_object_get(approval, "hosts_json"),
+                                .shows = json_object_get(approval, "shows_json"),
+                                .inputs = json_object_get(approval, "inputs_json")};
+    g_autoptr(json_t) facts = facts_of(plan, planned, &asked, name, policy);
     *ret_digest = approval_digest(facts);
     return true;
 }

@@ -236,7 +236,7 @@ static json_t *declared_params(const json_t *plan, const json_t *run)
 json_t *job_from_plan(const json_t *plan, const json_t *inventory, const json_t *run, const struct job_rules *rules,
                       GError **error)
 {
-    static const char *const pinned[] = {"runbook", "param_types", "limits", "modules"};
+    static const char *const pinned[] = {"runbook", "param_types", "limits", "modules", "inputs"};
     g_autoptr(json_t) job = json_object();
     copy_run(job, run);
     json_object_set_new(job, "params", declared_params(plan, run));

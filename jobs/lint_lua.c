@@ -90,6 +90,14 @@ static void mention_params(struct lint *lint, const struct mention *mention G_GN
     lint->params_computed = true;
 }
 
+static void mention_input(struct lint *lint, const struct mention *mention)
+{
+    const struct step *step = lint->runbook->steps->pdata[lint->step];
+    if (!step->asks || !g_strv_contains((const char *const *)step->asks, mention->name))
+        lint_say(lint, "unknown-name", FINDING_ERROR, mention->line, mention->column,
+                 "list it under 'asks' of the step", "this step does not ask for an input '%s'", mention->name);
+}
+
 static void mention_step(struct lint *lint, const struct mention *mention)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
@@ -178,6 +186,7 @@ static void on_mention(void *arg, enum lua_mention kind, const char *name, int l
     static void (*const functions[])(struct lint * lint, const struct mention *mention) = {
         [LUA_PARAM] = mention_param,
         [LUA_PARAM_COMPUTED] = mention_params,
+        [LUA_INPUT] = mention_input,
         [LUA_STEP] = mention_step,
         [LUA_HOST] = mention_host,
         [LUA_FILTER] = mention_filter,

@@ -214,6 +214,21 @@ static void check_unused_params(struct lint *lint)
     }
 }
 
+static void check_unused_inputs(struct lint *lint)
+{
+    for (guint i = 0; i < lint->runbook->inputs->len; i++) {
+        const struct param *input = lint->runbook->inputs->pdata[i];
+        bool asked = false;
+        for (guint k = 0; k < lint->runbook->steps->len; k++) {
+            char **asks = ((const struct step *)lint->runbook->steps->pdata[k])->asks;
+            asked = asked || (asks && g_strv_contains((const char *const *)asks, input->name));
+        }
+        if (!asked)
+            lint_say(lint, "unused-param", FINDING_NOTE, input->line, 1, NULL, "no step asks for the input '%s'",
+                     input->name);
+    }
+}
+
 /* ---- one runbook ----------------------------------------------------------------------------------------------- */
 
 static void check_shows(struct lint *lint, const struct step *step)
@@ -222,6 +237,16 @@ static void check_shows(struct lint *lint, const struct step *step)
     for (char **path = step->shows; path && *path; path++)
         if (g_str_has_prefix(*path, "data."))
             lint_check_names(lint, *path, line_of(step));
+}
+
+/* What an input may be must have been found by a step before. */
+static void check_asks(struct lint *lint, const struct step *step)
+{
+    for (char **name = step->asks; name && *name; name++) {
+        const struct param *input = runbook_input(lint->runbook, *name);
+        if (input && json_is_string(input->choices))
+            lint_check_names(lint, json_string_value(input->choices), line_of(step));
+    }
 }
 
 static void check_step(struct lint *lint, const struct step *step)
@@ -236,6 +261,7 @@ static void check_step(struct lint *lint, const struct step *step)
         lint_check_names(lint, step->when, line_of(step));
     }
     check_shows(lint, step);
+    check_asks(lint, step);
     if (step->language == STEP_LUA) {
         lint_check_syntax(lint, step->text, step->line, false);
         lint_check_globals(lint, step->text, step->line);
@@ -274,6 +300,7 @@ void lint_check_runbook(struct lint *lint, const struct runbook *runbook)
     check_first_write(lint);
     check_unreachable(lint);
     check_unused_params(lint);
+    check_unused_inputs(lint);
     end(lint);
 }
 

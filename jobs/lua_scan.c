@@ -39,6 +39,19 @@ static char *member(const GArray *tokens, guint index)
     return NULL;
 }
 
+/* Behind NAME.key or NAME["key"] at `index`. */
+static guint behind_member(const GArray *tokens, guint index)
+{
+    return index + (lua_token_is(lua_lex_at(tokens, index + 1), "[") ? 4 : 3);
+}
+
+/* The key of approval.inputs.key at `index` (of approval), or NULL. g_free. */
+static char *input_member(const GArray *tokens, guint index)
+{
+    g_autofree char *inputs = member(tokens, index);
+    return g_strcmp0(inputs, "inputs") == 0 ? member(tokens, behind_member(tokens, index) - 1) : NULL;
+}
+
 /* The first literal argument of NAME("x") and NAME "x", or NULL. g_free. */
 static char *argument(const GArray *tokens, guint index)
 {
@@ -69,12 +82,6 @@ static bool concatenates(const GArray *tokens, guint index)
             return true;
     }
     return false;
-}
-
-/* Behind NAME.key or NAME["key"] at `index`. */
-static guint behind_member(const GArray *tokens, guint index)
-{
-    return index + (lua_token_is(lua_lex_at(tokens, index + 1), "[") ? 4 : 3);
 }
 
 /* `data.a =`, `data.a, data.b = …`. */
@@ -112,6 +119,7 @@ static const struct shape {
     enum lua_mention (*otherwise)(const GArray *tokens, guint index); /* or NULL */
 } shapes[] = {
     {"params", LUA_PARAM, member, computed_param},
+    {"approval", LUA_INPUT, input_member, NULL},
     {"steps", LUA_STEP, member, NULL},
     {"ssh", LUA_HOST, argument, NULL},
     {"host", LUA_HOST, argument, NULL},

@@ -10,6 +10,7 @@ enum lua_mention {
     LUA_NOTHING,
     LUA_PARAM,          /* params.NAME, params["NAME"] */
     LUA_PARAM_COMPUTED, /* params[x], pairs(params): any param; name is "" */
+    LUA_INPUT,          /* approval.inputs.NAME, approval.inputs["NAME"] */
     LUA_STEP,           /* steps.NAME, steps["NAME"] */
     LUA_HOST,           /* ssh("NAME"), host("NAME") */
     LUA_FILTER,         /* hosts("FILTER") */

@@ -10,10 +10,15 @@
 
 #define MAX_EXACT 9007199254740992.0 /* 2^53: whole numbers that a double holds exactly */
 
+static const char *noun(const struct param *param)
+{
+    return param->input ? "input" : "param";
+}
+
 static json_t *wrong(const struct param *param, const json_t *value, const char *wanted, GError **error)
 {
     g_autofree char *text = json_text(value);
-    errors_set(error, ERROR_INVALID, "param '%s' must be %s, not %s", param->name, wanted, text);
+    errors_set(error, ERROR_INVALID, "%s '%s' must be %s, not %s", noun(param), param->name, wanted, text);
     return NULL;
 }
 
@@ -21,12 +26,12 @@ static bool in_bounds(const struct param *param, double number, GError **error)
 {
     char limit[G_ASCII_DTOSTR_BUF_SIZE];
     if (param->has_minimum && number < param->minimum) {
-        errors_set(error, ERROR_INVALID, "param '%s' must be at least %s", param->name,
+        errors_set(error, ERROR_INVALID, "%s '%s' must be at least %s", noun(param), param->name,
                    g_ascii_formatd(limit, sizeof limit, "%.15g", param->minimum));
         return false;
     }
     if (param->has_maximum && number > param->maximum) {
-        errors_set(error, ERROR_INVALID, "param '%s' must be at most %s", param->name,
+        errors_set(error, ERROR_INVALID, "%s '%s' must be at most %s", noun(param), param->name,
                    g_ascii_formatd(limit, sizeof limit, "%.15g", param->maximum));
         return false;
     }
@@ -41,24 +46,24 @@ static json_t *convert_string(const struct param *param, const json_t *value, GE
     int64_t length = g_utf8_strlen(text, -1);
     /* The checks below, and the people who approve, would see only what stands before it. */
     if (json_is_string(value) && strlen(text) != json_string_length(value)) {
-        errors_set(error, ERROR_INVALID, "param '%s' must not hold a NUL character", param->name);
+        errors_set(error, ERROR_INVALID, "%s '%s' must not hold a NUL character", noun(param), param->name);
         return NULL;
     }
     if (param->min_length >= 0 && length < param->min_length) {
-        errors_set(error, ERROR_INVALID, "param '%s' must have at least %" G_GINT64_FORMAT " characters", param->name,
-                   param->min_length);
+        errors_set(error, ERROR_INVALID, "%s '%s' must have at least %" G_GINT64_FORMAT " characters", noun(param),
+                   param->name, param->min_length);
         return NULL;
     }
     if (param->max_length >= 0 && length > param->max_length) {
-        errors_set(error, ERROR_INVALID, "param '%s' must have at most %" G_GINT64_FORMAT " characters", param->name,
-                   param->max_length);
+        errors_set(error, ERROR_INVALID, "%s '%s' must have at most %" G_GINT64_FORMAT " characters", noun(param),
+                   param->name, param->max_length);
         return NULL;
     }
     g_autoptr(GRegex) regex = param->pattern ? regex_new(param->pattern, true, error) : NULL;
     if (param->pattern && !regex)
         return NULL;
     if (regex && !regex_matches(regex, text)) {
-        errors_set(error, ERROR_INVALID, "param '%s' must match %s", param->name, param->pattern);
+        errors_set(error, ERROR_INVALID, "%s '%s' must match %s", noun(param), param->name, param->pattern);
         return NULL;
     }
     return json_is_string(value) ? json_incref((json_t *)value) : json_string(text);
@@ -140,7 +145,7 @@ static json_t *convert_host(const struct param *param, const json_t *value, cons
     const json_t *host = inventory_find(inventory, text);
     if (host)
         return json_incref(json_object_get(host, "name"));
-    errors_set(error, ERROR_INVALID, "param '%s': the inventory has no host '%s'", param->name, text);
+    errors_set(error, ERROR_INVALID, "%s '%s': the inventory has no host '%s'", noun(param), param->name, text);
     return NULL;
 }
 
@@ -253,7 +258,7 @@ static const json_t *choose(const struct param *param, const json_t *given, cons
         return value;
     if (ambiguous) {
         *ret_reason = "ambiguous_param";
-        errors_set(error, ERROR_INVALID, "param '%s': the alerts differ in '%s'", param->name, param->from);
+        errors_set(error, ERROR_INVALID, "%s '%s': the alerts differ in '%s'", noun(param), param->name, param->from);
         return NULL;
     }
     if (param->fallback)
@@ -262,9 +267,9 @@ static const json_t *choose(const struct param *param, const json_t *given, cons
         return NULL;
     *ret_reason = "missing_param";
     if (from)
-        errors_set(error, ERROR_INVALID, "param '%s' is missing: there is no '%s'", param->name, param->from);
+        errors_set(error, ERROR_INVALID, "%s '%s' is missing: there is no '%s'", noun(param), param->name, param->from);
     else
-        errors_set(error, ERROR_INVALID, "param '%s' is missing", param->name);
+        errors_set(error, ERROR_INVALID, "%s '%s' is missing", noun(param), param->name);
     return NULL;
 }
 

@@ -40,7 +40,9 @@ static json_t *approval_of(const json_t *found, const char *id)
         if (!id || g_strcmp0(json_get_string(row, "id", NULL), id) != 0 ||
             g_strcmp0(json_get_string(row, "state", NULL), "approved") != 0)
             continue;
-        return json_pack("{s:s, s:s, s:{}, s:o, s:o}", "id", id, "state", "approved", "inputs", "hosts",
+        json_t *inputs = json_object_get(row, "inputs_json");
+        return json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", id, "state", "approved", "inputs",
+                         json_is_object(inputs) ? json_incref(inputs) : json_object(), "hosts",
                          view_value(row, "hosts_json"), "decisions",
                          decisions_of(json_object_get(found, "decisions"), id));
     }

@@ -291,12 +291,22 @@ const struct step *runbook_step(const struct runbook *runbook, const char *id)
     return NULL;
 }
 
-const struct param *runbook_param(const struct runbook *runbook, const char *name)
+static const struct param *param_in(const GPtrArray *params, const char *name)
 {
-    for (guint i = 0; i < runbook->params->len; i++) {
-        const struct param *param = runbook->params->pdata[i];
+    for (guint i = 0; i < params->len; i++) {
+        const struct param *param = params->pdata[i];
         if (strcmp(param->name, name) == 0)
             return param;
     }
     return NULL;
+}
+
+const struct param *runbook_param(const struct runbook *runbook, const char *name)
+{
+    return param_in(runbook->params, name);
+}
+
+const struct param *runbook_input(const struct runbook *runbook, const char *name)
+{
+    return param_in(runbook->inputs, name);
 }

@@ -19,6 +19,7 @@ enum param_type { PARAM_STRING, PARAM_INTEGER, PARAM_NUMBER, PARAM_BOOLEAN, PARA
 struct param {
     char *name;
     enum param_type type;
+    bool input; /* filled in by an approver */
     bool required;
     json_t *fallback; /* `default`, or NULL */
     bool has_minimum, has_maximum;
@@ -107,6 +108,7 @@ struct runbook *runbook_read(const char *path, const char *text, size_t length, 
 void runbook_free(struct runbook *runbook);
 const struct step *runbook_step(const struct runbook *runbook, const char *id);
 const struct param *runbook_param(const struct runbook *runbook, const char *name);
+const struct param *runbook_input(const struct runbook *runbook, const char *name);
 
 /* Takes given values (JSON object; strings from command lines and webhooks are converted) and makes the run's params:
  * defaults, `from` paths looked up in `context` ({"incident","alert"}, may be NULL), types, constraints, hosts resolved
@@ -115,6 +117,11 @@ const struct param *runbook_param(const struct runbook *runbook, const char *nam
  * "missing_param", "ambiguous_param" or "invalid_param". New reference. */
 json_t *runbook_bind_params(const struct runbook *runbook, const json_t *given, const json_t *context,
                             const json_t *inventory, const char **ret_reason, GError **error);
+enum param_type param_type_named(const char *name); /* PARAM_STRING for a name that is none */
+/* One value, converted and checked; inventory as above. Messages name the param. New reference. */
+json_t *param_convert(const struct param *param, const json_t *value, const json_t *inventory, GError **error);
+/* A declaration as the API, the wire and approval requests have it. New reference. */
+json_t *param_to_json(const struct param *param);
 
 /* The step list and settings for the wire ("steps", "limits", "hosts", …; docs/design/wire.md). New reference. */
 json_t *runbook_to_wire(const struct runbook *runbook);

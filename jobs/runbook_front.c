@@ -72,7 +72,7 @@ static const struct field fields[] = {
     {"hosts", FIELD_READ, .read = read_hosts},
     {"secrets", FIELD_STRINGS, .offset = offsetof(struct runbook, secrets)},
     {"params", FIELD_READ, .read = runbook_read_params},
-    {"inputs", FIELD_READ, .read = runbook_read_inputs, .refused = "approvers are not asked for values"},
+    {"inputs", FIELD_READ, .read = runbook_read_inputs},
     {"triggers", FIELD_READ, .read = runbook_read_triggers},
     {"limits", FIELD_READ, .read = runbook_read_limits},
     {NULL},

@@ -97,21 +97,7 @@ static json_t *identity_json(const struct runbook *runbook)
     return json;
 }
 
-json_t *runbook_to_wire(const struct runbook *runbook)
-{
-    json_t *types = json_object();
-    for (guint i = 0; i < runbook->params->len; i++) {
-        const struct param *param = runbook->params->pdata[i];
-        json_object_set_new(types, param->name, json_string(param_type_names[param->type]));
-    }
-    json_t *wire = json_pack("{s:o, s:o, s:o, s:o, s:o}", "runbook", identity_json(runbook), "param_types", types, //
-                             "limits", limits_json(&runbook->limits), "steps", steps_json(runbook), "secrets",
-                             strings(runbook->secrets));
-    json_set_string(wire, "hosts", runbook->hosts);
-    return wire;
-}
-
-static json_t *param_json(const struct param *param)
+json_t *param_to_json(const struct param *param)
 {
     json_t *json =
         json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "name", param->name, "type", param_type_names[param->type],
@@ -130,8 +116,23 @@ static json_t *params_json(const GPtrArray *params)
 {
     json_t *array = json_array();
     for (guint i = 0; i < params->len; i++)
-        json_array_append_new(array, param_json(params->pdata[i]));
+        json_array_append_new(array, param_to_json(params->pdata[i]));
     return array;
+}
+
+json_t *runbook_to_wire(const struct runbook *runbook)
+{
+    json_t *types = json_object();
+    for (guint i = 0; i < runbook->params->len; i++) {
+        const struct param *param = runbook->params->pdata[i];
+        json_object_set_new(types, param->name, json_string(param_type_names[param->type]));
+    }
+    json_t *wire =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "runbook", identity_json(runbook), "param_types", types, //
+                  "limits", limits_json(&runbook->limits), "steps", steps_json(runbook), "secrets",
+                  strings(runbook->secrets), "inputs", params_json(runbook->inputs));
+    json_set_string(wire, "hosts", runbook->hosts);
+    return wire;
 }
 
 static json_t *trigger_json(const struct trigger *trigger)

@@ -9,6 +9,15 @@ const char *const param_type_names[] = {
     [PARAM_CHOICE] = "choice", [PARAM_HOST] = "host",       [PARAM_DURATION] = "duration", NULL,
 };
 
+enum param_type param_type_named(const char *name)
+{
+    for (int type = 0; name && param_type_names[type]; type++) {
+        if (strcmp(param_type_names[type], name) == 0)
+            return (enum param_type)type;
+    }
+    return PARAM_STRING;
+}
+
 void param_free(struct param *param)
 {
     g_free(param->name);
@@ -24,8 +33,7 @@ void param_free(struct param *param)
 struct declaration {
     struct param *param;
     char *type;
-    bool input;
-    int64_t min_length, max_length;
+    bool required_said;
     const struct yaml_node *minimum, *maximum, *fallback, *choices, *pattern, *lengths;
 };
 
@@ -45,7 +53,8 @@ static void read_required(const struct field_reader *reader, const struct yaml_n
                           void *target)
 {
     static const struct field row = {"required", FIELD_BOOL, .offset = offsetof(struct param, required)};
-    field_read_value(reader, &row, key, value, ((struct declaration *)target)->param);
+    struct declaration *declaration = target;
+    declaration->required_said = field_read_value(reader, &row, key, value, declaration->param);
 }
 
 static void read_description(const struct field_reader *reader, const struct yaml_node *key,
@@ -61,7 +70,7 @@ static void read_from(const struct field_reader *reader, const struct yaml_node 
     static const struct field row = {"from", FIELD_STRING, .offset = offsetof(struct param, from)};
     static const char *const roots[] = {"incident", "alert", NULL};
     struct declaration *declaration = target;
-    if (declaration->input)
+    if (declaration->param->input)
         field_error(reader, "bad-value", key, NULL, "an input is filled in by the approver and has no 'from'");
     else if (field_read_value(reader, &row, key, value, declaration->param))
         parser_check_path(reader, value, declaration->param->from, roots);
@@ -93,11 +102,16 @@ static const struct field fields[] = {
     {NULL},
 };
 
+static const char *noun(const struct param *param)
+{
+    return param->input ? "input" : "param";
+}
+
 static bool misfit(const struct field_reader *reader, const struct yaml_node *at, const char *key,
                    const struct param *param)
 {
-    field_error(reader, "bad-value", at, NULL, "'%s' has no meaning for a param of type %s", key,
-                param_type_names[param->type]);
+    field_error(reader, "bad-value", at, NULL, "'%s' has no meaning for %s %s of type %s", key,
+                param->input ? "an" : "a", noun(param), param_type_names[param->type]);
     return false;
 }
 
@@ -142,12 +156,13 @@ static void read_choices(const struct field_reader *reader, const struct declara
     const struct yaml_node *value = declaration->choices;
     if (!value) {
         if (param->type == PARAM_CHOICE)
-            field_error(reader, "missing-key", map, NULL, "a param of type choice needs the key 'choices'");
+            field_error(reader, "missing-key", map, NULL, "%s %s of type choice needs the key 'choices'",
+                        param->input ? "an" : "a", noun(param));
         return;
     }
     if (param->type != PARAM_CHOICE && !misfit(reader, value, "choices", param))
         return;
-    bool path = declaration->input && value->kind == YAML_STRING;
+    bool path = param->input && value->kind == YAML_STRING;
     static const char *const roots[] = {"data", NULL};
     bool scalars = value->kind == YAML_LIST && value->count > 0;
     for (size_t i = 0; scalars && i < value->count; i++)
@@ -157,7 +172,7 @@ static void read_choices(const struct field_reader *reader, const struct declara
         param->choices = yaml_to_json(value);
     else if (!path)
         field_error(reader, "bad-value", value, NULL, "'choices' must be a list of values%s",
-                    declaration->input ? ", or a path such as data.candidates" : "");
+                    param->input ? ", or a path such as data.candidates" : "");
 }
 
 static void read_fallback(const struct field_reader *reader, const struct yaml_node *value, struct param *param)
@@ -165,7 +180,7 @@ static void read_fallback(const struct field_reader *reader, const struct yaml_n
     if (!value || value->kind == YAML_NULL)
         return;
     if (param->required)
-        field_error(reader, "bad-value", value, NULL, "a required param has no default");
+        field_error(reader, "bad-value", value, NULL, "a required %s has no default", noun(param));
     g_autoptr(json_t) json = yaml_to_json(value);
     g_autoptr(GError) error = NULL;
     param->fallback = json_is_string(param->choices) ? json_incref(json) : param_convert(param, json, NULL, &error);
@@ -191,13 +206,11 @@ static struct param *read_declaration(const struct field_reader *reader, const s
     param->name = g_strdup(name->text);
     param->line = name->line;
     param->min_length = param->max_length = -1;
-    struct declaration declaration = {.param = param, .input = input};
-    g_autofree char *what = g_strdup_printf("%s '%s'", input ? "input" : "param", name->text);
+    param->input = input;
+    struct declaration declaration = {.param = param};
+    g_autofree char *what = g_strdup_printf("%s '%s'", noun(param), name->text);
     field_read_map(reader, map, what, fields, &declaration);
-    for (int type = 0; declaration.type && param_type_names[type]; type++) {
-        if (strcmp(param_type_names[type], declaration.type) == 0)
-            param->type = (enum param_type)type;
-    }
+    param->type = param_type_named(declaration.type);
     if (declaration.type) {
         read_bound(reader, declaration.minimum, "minimum", param, &param->has_minimum, &param->minimum);
         read_bound(reader, declaration.maximum, "maximum", param, &param->has_maximum, &param->maximum);
@@ -206,6 +219,8 @@ static struct param *read_declaration(const struct field_reader *reader, const s
         check_bounds(reader, &declaration);
         read_fallback(reader, declaration.fallback, param);
     }
+    if (input && !declaration.required_said) /* what is asked for is to be answered */
+        param->required = !param->fallback;
     g_free(declaration.type);
     return param;
 }

@@ -59,7 +59,6 @@ void trigger_free(struct trigger *trigger);
 void step_free(struct step *step);
 
 /* params.c: one value against its declaration. New reference, or NULL with ERROR_INVALID. `inventory` may be NULL. */
-json_t *param_convert(const struct param *param, const json_t *value, const json_t *inventory, GError **error);
 extern const char *const param_type_names[];    /* by enum param_type, ends with NULL */
 extern const char *const trigger_kind_names[];  /* by enum trigger_kind, ends with NULL */
 extern const char *const step_language_names[]; /* by enum step_language, ends with NULL */

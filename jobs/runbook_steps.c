@@ -84,8 +84,13 @@ static void read_asks(const struct field_reader *reader, const struct yaml_node 
     static const struct field row = {"asks", FIELD_STRINGS, .offset = offsetof(struct step, asks)};
     if (!field_read_value(reader, &row, key, value, target))
         return;
-    for (char **name = ((struct step *)target)->asks; *name; name++)
-        parser_refer(parser_of(reader), REFERENCE_INPUT, *name, value);
+    char **asks = ((struct step *)target)->asks;
+    for (guint i = 0; asks[i]; i++) {
+        parser_refer(parser_of(reader), REFERENCE_INPUT, asks[i], value);
+        for (guint k = 0; k < i; k++)
+            if (strcmp(asks[k], asks[i]) == 0)
+                field_error(reader, "duplicate", value, NULL, "the input '%s' is asked for twice", asks[i]);
+    }
 }
 
 static void read_shows(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
@@ -157,7 +162,7 @@ static const struct field fields[] = {
     {"when", FIELD_STRING, .offset = offsetof(struct step, when)},
     {"effect", FIELD_READ, .read = read_effect},
     {"approve", FIELD_STRING, .offset = offsetof(struct step, approve)},
-    {"asks", FIELD_READ, .read = read_asks, .refused = "approvers are not asked for values"},
+    {"asks", FIELD_READ, .read = read_asks},
     {"shows", FIELD_READ, .read = read_shows},
     {"hosts", FIELD_READ, .read = read_hosts},
     {"on_error", FIELD_READ, .read = read_on_error},

@@ -34,14 +34,60 @@ static json_t *gate_shown(const struct exec *exec)
     return shown;
 }
 
+/* What an input may be now: the list that stands at `choices: data.x`. */
+static const json_t *gate_choices(const struct exec *exec, const char *name, const char *path, GError **error)
+{
+    g_autoptr(json_t) roots = json_pack("{s:O}", "data", exec->data);
+    const json_t *list = json_path(roots, path);
+    size_t i;
+    json_t *value;
+    bool fine = json_array_size(list) > 0;
+
+    json_array_foreach (list, i, value)
+        fine = fine && !json_is_array(value) && !json_is_object(value) && !json_is_null(value);
+    if (!fine)
+        errors_set(error, ERROR_INVALID, "input '%s': '%s' must be a list with a value to choose", name, path);
+    return fine ? list : NULL;
+}
+
+/* What the approver fills in: the inputs of `asks` as declared. */
+static json_t *gate_asks(const struct exec *exec, GError **error)
+{
+    g_autoptr(json_t) asks = json_array();
+    size_t i;
+    json_t *name;
+
+    json_array_foreach (json_object_get(exec->step, "asks"), i, name) {
+        const char *text = json_string_value(name);
+        const json_t *input = json_find(json_object_get(exec->options.job, "inputs"), "name", text);
+        const char *path = json_get_string(input, "choices", NULL);
+        const json_t *choices = path ? gate_choices(exec, text, path, error) : json_object_get(input, "choices");
+        if (!input)
+            errors_set(error, ERROR_INVALID, "asks: the job declares no input '%s'", text);
+        if (!input || (path && !choices))
+            return NULL;
+        json_t *ask = json_copy((json_t *)input);
+        json_object_set(ask, "choices", (json_t *)choices);
+        json_array_append_new(asks, ask);
+    }
+    return g_steal_pointer(&asks);
+}
+
+static bool gate_small(const char *what, const json_t *values, GError **error)
+{
+    g_autofree char *text = json_text(values);
+
+    if (strlen(text) > LIMIT_DATA_BYTES)
+        errors_set(error, ERROR_TOO_LARGE, "%s: the values are over %d KiB together", what, LIMIT_DATA_BYTES / 1024);
+    return strlen(text) <= LIMIT_DATA_BYTES;
+}
+
 static void gate_ask(struct exec *exec, json_t *names)
 {
-    g_autoptr(json_t) shown = gate_shown(exec);
-    g_autofree char *text = json_text(shown);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) shown = gate_shown(exec), asks = gate_asks(exec, &error);
 
-    if (strlen(text) > LIMIT_DATA_BYTES) {
-        g_autoptr(GError) error = g_error_new(HIKESHI_ERROR, ERROR_TOO_LARGE,
-                                              "shows: the values are over %d KiB together", LIMIT_DATA_BYTES / 1024);
+    if (!asks || !gate_small("shows", shown, &error) || !gate_small("asks", asks, &error)) {
         exec_tell_step_start(exec);
         exec_fail_step(exec, error);
         return;
@@ -50,6 +96,7 @@ static void gate_ask(struct exec *exec, json_t *names)
     json_set_string(event, "policy", json_get_string(exec->step, "approve", NULL));
     json_object_set(event, "hosts", names);
     json_object_set(event, "shows", shown);
+    json_object_set(event, "asks", asks);
     json_object_set(event, "data", exec->data);
     exec_leave(exec, "approval", event);
 }

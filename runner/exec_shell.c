@@ -1,5 +1,5 @@
 /* exec_shell: a shell step: the block on stdin of a shell on each host of its filter, as rollout.h says. Params arrive
- * as PARAM_X in the same stream. */
+ * as PARAM_X, an approver's inputs as INPUT_X, in the same stream. */
 #include "runner/exec_private.h"
 
 #include "core/errors.h"
@@ -190,27 +190,27 @@ static char *param_text(const json_t *value)
     return json_is_object(value) || json_is_array(value) ? json_text(value) : json_scalar_text(value);
 }
 
-static json_t *shell_environment(const json_t *params)
+static void shell_add_variables(json_t *env, const char *prefix, const json_t *values)
 {
-    json_t *env = json_object();
     const char *name;
     json_t *value;
 
-    json_object_foreach ((json_t *)params, name, value) {
+    json_object_foreach ((json_t *)values, name, value) {
         g_autofree char *upper = g_ascii_strup(name, -1);
-        g_autofree char *variable = g_strconcat("PARAM_", upper, NULL);
+        g_autofree char *variable = g_strconcat(prefix, upper, NULL);
         g_autofree char *text = param_text(value);
         json_object_set_new(env, variable, json_string_nocheck(text));
     }
-    return env;
 }
 
 static json_t *shell_options(const struct exec *exec)
 {
     const char *sudo = json_get_string(exec->step, "sudo", NULL);
-    json_t *options = json_object();
+    json_t *options = json_object(), *env = json_object();
 
-    json_object_set_new(options, "env", shell_environment(json_object_get(exec->options.job, "params")));
+    shell_add_variables(env, "PARAM_", json_object_get(exec->options.job, "params"));
+    shell_add_variables(env, "INPUT_", json_path(exec->step, "approval.inputs"));
+    json_object_set_new(options, "env", env);
     if (sudo)
         json_object_set_new(options, "sudo", strcmp(sudo, "true") == 0 ? json_true() : json_string(sudo));
     return options;

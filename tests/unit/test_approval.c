@@ -199,6 +199,92 @@ static void test_quorum(void **state)
     assert_run(engine, id, "queued", "");
 }
 
+/* --- inputs --------------------------------------------------------------------------------------------------------
+ */
+
+static const char asks_primary[] =
+    "[{\"seq\":1,\"kind\":\"approval\",\"step\":\"clean\",\"policy\":\"ops\",\"hosts\":[],\"shows\":{},"
+    "\"asks\":[{\"name\":\"primary\",\"type\":\"choice\",\"required\":true,\"choices\":[\"db-2\",\"db-3\"]}],\"data\":{"
+    "}}]";
+
+static int fill_in(struct engine *engine, const json_t *request, const char *word, const char *primary,
+                   const struct actor *actor)
+{
+    json_t *body = verdict(request, word);
+    json_object_set_new(json_object_get(body, "body"), "inputs", json_pack("{s:s}", "primary", primary));
+    struct answer answer = call_as(engine, approval_decide, body, actor);
+    int error = answer.error;
+    answer_clear(&answer);
+    return error;
+}
+
+static json_t *ask_primary(struct engine *engine, char **ret_run)
+{
+    *ret_run = start_run(engine, "disk");
+    g_autoptr(json_t) job = take_job(engine);
+    json_decref(send_events(engine, job, asks_primary));
+    g_autoptr(json_t) list = call_ok(engine, approval_list, json_pack("{s:s}", "run", *ret_run));
+    return json_incref(json_array_get(json_object_get(list, "items"), 0));
+}
+
+static void test_inputs_reach_the_step(void **state)
+{
+    struct engine *engine = *state;
+    g_autofree char *id = NULL;
+    g_autoptr(json_t) request = ask_primary(engine, &id);
+    assert_int_equal(json_array_size(json_object_get(request, "asks")), 1);
+    assert_true(json_is_null(json_object_get(request, "inputs")));
+    assert_int_equal(decide(engine, request, "approve", &aiko), ERROR_INVALID); /* nothing was filled in */
+    assert_int_equal(fill_in(engine, request, "approve", "db-1", &aiko), ERROR_INVALID);
+    assert_int_equal(fill_in(engine, request, "deny", "db-2", &aiko), ERROR_INVALID);
+    assert_int_equal(fill_in(engine, request, "approve", "db-2", &root), ERROR_FORBIDDEN);
+    assert_run(engine, id, "waiting", "");
+    assert_int_equal(fill_in(engine, request, "approve", "db-2", &aiko), 0);
+    g_autoptr(json_t) job = take_job(engine);
+    const json_t *clean = json_array_get(json_object_get(job, "steps"), 0);
+    assert_string_equal(json_path_string(clean, "approval.inputs.primary"), "db-2");
+}
+
+/* The first one's values join the digest: who has not seen them cannot approve them, and nobody can put in others. */
+static void test_inputs_of_a_quorum(void **state)
+{
+    struct engine *engine = *state;
+    set_policy(engine, "\"ops\":{\"need\":[{\"count\":2,\"from\":[{\"team\":\"storage\"}]}]}");
+    g_autofree char *id = NULL;
+    g_autoptr(json_t) before = ask_primary(engine, &id);
+    assert_int_equal(fill_in(engine, before, "approve", "db-3", &aiko), 0);
+    assert_run(engine, id, "waiting", "");
+    g_autoptr(json_t) now = call_ok(engine, approval_get, json_pack("{s:O}", "id", json_object_get(before, "id")));
+    assert_string_not_equal(json_get_string(now, "digest", ""), json_get_string(before, "digest", ""));
+    assert_string_equal(json_path_string(now, "inputs.primary"), "db-3");
+    assert_int_equal(decide(engine, before, "approve", &ben), ERROR_VOID);
+    assert_int_equal(fill_in(engine, now, "approve", "db-2", &ben), ERROR_CONFLICT);
+    assert_run(engine, id, "waiting", "");
+    assert_int_equal(decide(engine, now, "approve", &ben), 0);
+    g_autoptr(json_t) job = take_job(engine);
+    const json_t *clean = json_array_get(json_object_get(job, "steps"), 0);
+    assert_string_equal(json_path_string(clean, "approval.inputs.primary"), "db-3");
+}
+
+/* A new request about another policy asks for the values again. */
+static void test_inputs_and_a_changed_policy(void **state)
+{
+    struct engine *engine = *state;
+    set_policy(engine, "\"ops\":{\"need\":[{\"count\":2,\"from\":[{\"team\":\"storage\"}]}]}");
+    g_autofree char *id = NULL;
+    g_autoptr(json_t) before = ask_primary(engine, &id);
+    assert_int_equal(fill_in(engine, before, "approve", "db-3", &aiko), 0);
+    g_autoptr(json_t) filled = call_ok(engine, approval_get, json_pack("{s:O}", "id", json_object_get(before, "id")));
+    set_policy(engine, TEAM_OF_ONE);
+    assert_int_equal(decide(engine, filled, "approve", &ben), ERROR_VOID);
+    g_autoptr(json_t) list = call_ok(engine, approval_list, json_pack("{s:s}", "state", "waiting"));
+    const json_t *fresh = json_array_get(json_object_get(list, "items"), 0);
+    assert_int_equal(json_array_size(json_object_get(fresh, "asks")), 1);
+    assert_true(json_is_null(json_object_get(fresh, "inputs")));
+    assert_int_equal(fill_in(engine, fresh, "approve", "db-2", &ben), 0);
+    assert_run(engine, id, "queued", "");
+}
+
 struct count_row {
     const char *need, *people;
     bool met;
@@ -526,6 +612,9 @@ int main(void)
         approval_test(test_deny),
         approval_test(test_who),
         approval_test(test_quorum),
+        approval_test(test_inputs_reach_the_step),
+        approval_test(test_inputs_of_a_quorum),
+        approval_test(test_inputs_and_a_changed_policy),
         cmocka_unit_test(test_count),
         cmocka_unit_test(test_digest),
         approval_test(test_digest_of_runs),

@@ -11,8 +11,8 @@
 
 static void on_mention(void *arg, enum lua_mention mention, const char *name, int line, int column G_GNUC_UNUSED)
 {
-    static const char *const words[] = {"-",      "param",  "params", "step", "host", "filter",
-                                        "concat", "secret", "module", "data", "set",  "any-data"};
+    static const char *const words[] = {"-",      "param",  "params", "input", "step", "host",    "filter",
+                                        "concat", "secret", "module", "data",  "set",  "any-data"};
     g_string_append_printf(arg, "%d:%s:%s ", line, words[mention], name);
 }
 
@@ -23,6 +23,8 @@ static void test_scan(void **state)
         const char *why, *text, *wanted;
     } rows[] = {
         {"members", "x = params.a + params['b']\ny = steps.look.hosts", "1:param:a 1:param:b 2:step:look "},
+        {"inputs", "f(approval.inputs.a, approval.inputs['b'], approval.decisions.c, approval.inputs)",
+         "1:input:a 1:input:b "},
         {"calls", "ssh('db-1'):run{}\nhost \"h\"\nsecret('s', 1)\nrequire [[m.n]]",
          "1:host:db-1 2:host:h 3:secret:s 4:module:m.n "},
         {"computed names are not seen", "ssh(params.host)\nparams[x]", "1:param:host 2:params: "},

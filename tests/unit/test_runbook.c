@@ -222,7 +222,6 @@ static void test_what_is_not_enforced_is_told(void **state)
         "triggers: [{kind: link}]",
         "limits: {lock: a}",
         "limits: {overflow: replace}",
-        "inputs: {a: {type: string}}",
     };
     for (size_t i = 0; i < G_N_ELEMENTS(fronts); i++) {
         g_autofree char *got = findings_of(fronts[i]);

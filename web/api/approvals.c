@@ -20,7 +20,7 @@ const struct web_route routes_approvals[] = {
      .role = ROLE_APPROVER,
      .success = 200,
      .fn = approval_decide,
-     .body = "verdict! digest! reason",
+     .body = "verdict! digest! reason inputs",
      .help = "approve or deny exactly what the digest stands for"},
     {0},
 };
