@@ -94,6 +94,8 @@
 #define LIMIT_LABEL_VALUE_BYTES   4096
 /* An exec string over ~34 KB fails in libssh2; dropbear drops the connection over 9,000 bytes. */
 #define LIMIT_SSH_EXEC_BYTES 8192
+/* On the way to one host: each is another encryption around every byte; more is most likely a circle. */
+#define LIMIT_SSH_JUMPS 8
 /* A site with 100,000 hosts, each with three keys, is about 30 MB. */
 #define LIMIT_KNOWN_HOSTS_BYTES     (64 * 1024 * 1024)
 #define LIMIT_SSH_SEND_BUFFER_BYTES (128 * 1024)

@@ -122,6 +122,8 @@ static json_t *host_view(const json_t *host)
 {
     json_t *copy = json_copy((json_t *)(uintptr_t)host);
     json_object_del(copy, "identity");
+    json_object_del(copy, "password");
+    json_object_del(copy, "sudo_password");
     return copy;
 }
 

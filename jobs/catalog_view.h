@@ -17,7 +17,7 @@ json_t *catalog_view_runbook(const struct catalog_set *set, const json_t *reques
 /* Findings in product shape, by file and line; request: level, the least one. ERROR_INVALID for a level that is none.
  */
 json_t *catalog_view_findings(const struct catalog_set *set, const json_t *request, GError **error);
-/* The wire's hosts by name, without "identity": nobody learns which key reaches a host; request: filter. ERROR_PARSE.
+/* The wire's hosts by name, without "identity" and the names of passwords: nobody learns which key reaches a host; request: filter. ERROR_PARSE.
  */
 json_t *catalog_view_hosts(const struct catalog_set *set, const json_t *request, GError **error);
 /* request.id: a name, alias or address. ERROR_NOT_FOUND. */

@@ -2,14 +2,13 @@
 #include "jobs/inventory.h"
 #include "core/errors.h"
 #include "core/hostfilter.h"
+#include "core/limits.h"
 #include "core/secret.h"
 #include "jobs/field.h"
 #include <string.h>
 
-#define MAX_JUMPS 8
-
 struct host {
-    char *name, *address, *user, *jump, *host_key, *identity;
+    char *name, *address, *user, *jump, *host_key, *identity, *password, *sudo_password;
     int64_t port;
     char **aliases;
     json_t *labels;
@@ -24,6 +23,8 @@ static void host_free(struct host *host)
     g_free(host->jump);
     g_free(host->host_key);
     g_free(host->identity);
+    g_free(host->password);
+    g_free(host->sudo_password);
     g_strfreev(host->aliases);
     json_decref(host->labels);
     g_free(host);
@@ -107,6 +108,30 @@ static void read_identity(const struct field_reader *reader, const struct yaml_n
         field_error(reader, "bad-value", value, NULL, "'identity' must be a reference: file:PATH or env:NAME");
 }
 
+/* A name only: a reference would let whoever writes this file choose what the runner reads and sends to a host. */
+static void read_password_name(const struct field_reader *reader, const struct field *row, const struct yaml_node *key,
+                               const struct yaml_node *value, struct host *host)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    if (field_read_value(reader, row, key, value, host) && (!*value->text || value->text[strspn(value->text, allowed)]))
+        field_error(reader, "bad-value", value, "the reference stands in the runner's configuration",
+                    "'%s' must be a name in runner.ssh.passwords", row->key);
+}
+
+static void read_password(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
+                          void *target)
+{
+    static const struct field row = {"password", FIELD_STRING, .offset = offsetof(struct host, password)};
+    read_password_name(reader, &row, key, value, target);
+}
+
+static void read_sudo_password(const struct field_reader *reader, const struct yaml_node *key,
+                               const struct yaml_node *value, void *target)
+{
+    static const struct field row = {"sudo_password", FIELD_STRING, .offset = offsetof(struct host, sudo_password)};
+    read_password_name(reader, &row, key, value, target);
+}
+
 static void read_user(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
                       void *target)
 {
@@ -120,7 +145,9 @@ static void read_user(const struct field_reader *reader, const struct yaml_node 
 #define SHARED \
     {"user", FIELD_READ, .read = read_user}, \
     {"port", FIELD_INTEGER, .offset = offsetof(struct host, port), .minimum = 1, .maximum = 65535}, \
-    {"identity", FIELD_READ, .read = read_identity}
+    {"identity", FIELD_READ, .read = read_identity}, \
+    {"password", FIELD_READ, .read = read_password}, \
+    {"sudo_password", FIELD_READ, .read = read_sudo_password}
 /* clang-format on */
 
 static const struct field host_fields[] = {
@@ -227,8 +254,8 @@ static void check_jump(const struct field_reader *reader, const struct inventory
             message = g_strdup_printf("the jump host '%s' is not in the inventory", at->jump);
         else if (next == host)
             message = g_strdup_printf("the jump hosts of '%s' lead back to it", host->name);
-        else if (depth >= MAX_JUMPS)
-            message = g_strdup_printf("more than %d jump hosts on the way to '%s'", MAX_JUMPS, host->name);
+        else if (depth >= LIMIT_SSH_JUMPS)
+            message = g_strdup_printf("more than %d jump hosts on the way to '%s'", LIMIT_SSH_JUMPS, host->name);
         if (message && (next || at == host)) /* a missing one is told once, where it is named */
             host_error(reader, host, "jump", message);
         if (message)
@@ -251,6 +278,8 @@ static json_t *host_json(const struct host *host, const struct host *defaults)
     json_set_string(json, "jump", host->jump);
     json_set_string(json, "host_key", host->host_key);
     json_set_string(json, "identity", host->identity ? host->identity : defaults->identity);
+    json_set_string(json, "password", host->password ? host->password : defaults->password);
+    json_set_string(json, "sudo_password", host->sudo_password ? host->sudo_password : defaults->sudo_password);
     return json;
 }
 
@@ -290,6 +319,8 @@ json_t *inventory_parse(const char *path, const char *text, size_t length, struc
     g_ptr_array_unref(inventory.hosts);
     g_free(inventory.defaults.user);
     g_free(inventory.defaults.identity);
+    g_free(inventory.defaults.password);
+    g_free(inventory.defaults.sudo_password);
     finding_append(findings, of_file);
     return json;
 }

@@ -6,7 +6,8 @@
 #include "core/json.h"
 
 /* Parses to the wire's array of hosts, sorted by name:
- * [{"name","address","port","user","aliases":[],"labels":{},"jump":name|null,"host_key":"SHA256:…"|null,"identity":ref|null}]
+ * [{"name","address","port","user","aliases":[],"labels":{},"jump":name|null,"host_key":"SHA256:…"|null,"identity":ref|null,
+ * "password":name|null,"sudo_password":name|null}]
  * Findings for unknown keys, duplicate names and aliases, unknown jump hosts, jump loops, bad ports and fingerprints.
  * NULL when there is an error finding. An empty text is an empty inventory. */
 json_t *inventory_parse(const char *path, const char *text, size_t length, struct finding_list *findings);

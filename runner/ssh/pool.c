@@ -10,6 +10,7 @@ enum { DEFAULT_IDLE_MS = 60 * 1000, DEFAULT_MAX_CHANNELS = 9, MAX_TRIES = 4 };
 struct ssh_pool {
     struct loop *loop;
     char *user, *known_hosts_path;
+    struct ssh_passwords *passwords;
     bool agent;
     int64_t connect_timeout_ms, idle_ms;
     guint max_channels;
@@ -65,6 +66,7 @@ struct ssh_pool *ssh_pool_new(struct loop *loop, const struct ssh_settings *sett
     pool->loop = loop;
     pool->user = g_strdup(settings->user);
     pool->agent = settings->agent;
+    pool->passwords = ssh_passwords_new(settings->password, settings->sudo_password, settings->passwords);
     pool->known_hosts_path = known_hosts_path(settings->known_hosts);
     pool->connect_timeout_ms = settings->connect_timeout_ms ? settings->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;
     pool->idle_ms = settings->idle_ms ? settings->idle_ms : DEFAULT_IDLE_MS;
@@ -91,6 +93,7 @@ void ssh_pool_free(struct ssh_pool *pool)
     known_hosts_free(pool->known_hosts);
     g_ptr_array_unref(pool->old_known_hosts);
     g_free(pool->user);
+    ssh_passwords_free(pool->passwords);
     g_free(pool->known_hosts_path);
     g_free(pool);
 }
@@ -108,6 +111,11 @@ void ssh_pool_remove_task(struct ssh_pool *pool, struct ssh_task *task)
 struct loop *ssh_pool_loop(const struct ssh_pool *pool)
 {
     return pool->loop;
+}
+
+const struct ssh_passwords *ssh_pool_passwords(const struct ssh_pool *pool)
+{
+    return pool->passwords;
 }
 
 struct ssh_target *ssh_pool_target(struct ssh_pool *pool, const json_t *host, const json_t *inventory, GError **error)
@@ -156,6 +164,7 @@ struct ssh_session *ssh_pool_new_session(struct ssh_pool *pool, struct ssh_targe
     options.known_hosts_path = pool->known_hosts_path;
     options.identities = pool->identities;
     options.agent = pool->agent;
+    options.passwords = pool->passwords;
     options.connect_timeout_ms = pool->connect_timeout_ms;
     pool->connects++;
     return ssh_session_new(&options);

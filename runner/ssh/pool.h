@@ -2,6 +2,7 @@
 #ifndef RUNNER_SSH_POOL_H
 #define RUNNER_SSH_POOL_H
 
+#include "runner/ssh/password.h"
 #include "runner/ssh/session.h"
 #include "runner/ssh/ssh.h"
 #include <glib.h>
@@ -38,6 +39,7 @@ void ssh_pool_request_again(struct ssh_pool *pool, struct ssh_request *request, 
 void ssh_pool_request_cancel(struct ssh_request *request);
 
 struct loop *ssh_pool_loop(const struct ssh_pool *pool);
+const struct ssh_passwords *ssh_pool_passwords(const struct ssh_pool *pool);
 /* A session of its own, not shared: for scans, reachability and stopping. NULL with error. */
 struct ssh_session *ssh_pool_new_session(struct ssh_pool *pool, struct ssh_target *target,
                                          const struct ssh_session_options *callbacks, GError **error);

@@ -23,6 +23,7 @@ struct ssh_session_options {
     const char *known_hosts_path;
     struct ssh_identities *identities;
     bool agent;
+    const struct ssh_passwords *passwords;
     int64_t connect_timeout_ms;
     /* Shown the host's key instead of checking it; the session then closes without signing in. NULL = connect. */
     void (*scanned)(void *arg, const uint8_t *key, size_t length);

@@ -83,6 +83,13 @@ static LIBSSH2_RECV_FUNC(on_receive)
     return ssh_transport_receive(session->transport, buffer, length);
 }
 
+static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(on_prompt)
+{
+    (void)name, (void)name_len, (void)instruction, (void)instruction_len;
+    struct ssh_session *session = *abstract;
+    ssh_auth_answer(session->auth, num_prompts, prompts, responses);
+}
+
 static void set_callback(LIBSSH2_SESSION *ssh2, int which, void (*fn)(void))
 {
 #if LIBSSH2_VERSION_NUM >= 0x010b01
@@ -307,8 +314,16 @@ void ssh_session_step_handshake(struct ssh_session *session)
     }
     if (!check_host_key(session))
         return;
-    session->auth = ssh_auth_new(session->options.loop, session->ssh2, session->target, session->options.identities,
-                                 session->options.agent, transport_ready, session);
+    const struct ssh_auth_options auth = {.loop = session->options.loop,
+                                          .ssh2 = session->ssh2,
+                                          .target = session->target,
+                                          .identities = session->options.identities,
+                                          .agent = session->options.agent,
+                                          .passwords = session->options.passwords,
+                                          .prompted = on_prompt,
+                                          .wake = transport_ready,
+                                          .arg = session};
+    session->auth = ssh_auth_new(&auth);
     session->state = SESSION_AUTH;
 }
 

@@ -8,6 +8,7 @@
 #include "core/json.h"
 #include "core/loop.h"
 #include "core/op.h"
+#include "core/yaml.h"
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,12 +18,15 @@ struct ssh_settings {
     const char *user; /* default user; NULL = the login name */
     const char *const
         *identities; /* secret references "file:…" or plain paths of private keys, NULL-terminated; may be NULL */
-    const char *passphrase;     /* secret reference for encrypted keys, or NULL */
-    bool agent;                 /* use SSH_AUTH_SOCK when it is set */
-    const char *known_hosts;    /* path; NULL = ~/.ssh/known_hosts */
-    int64_t connect_timeout_ms; /* TCP + handshake + auth; 0 = DEFAULT_CONNECT_TIMEOUT_MS */
-    int64_t idle_ms;            /* how long an unused session is kept; 0 = 60 s */
-    int max_channels;           /* a session; 0 = 9 (MaxSessions 10, one kept for stopping) */
+    const char *passphrase;            /* secret reference for encrypted keys, or NULL */
+    const char *password;              /* secret reference: tried when no key is taken; or NULL */
+    const char *sudo_password;         /* secret reference: for a sudo that asks; or NULL = sudo -n */
+    const struct yaml_node *passwords; /* {NAME: reference}: for hosts whose inventory entry names one; or NULL */
+    bool agent;                        /* use SSH_AUTH_SOCK when it is set */
+    const char *known_hosts;           /* path; NULL = ~/.ssh/known_hosts */
+    int64_t connect_timeout_ms;        /* TCP + handshake + auth; 0 = DEFAULT_CONNECT_TIMEOUT_MS */
+    int64_t idle_ms;                   /* how long an unused session is kept; 0 = 60 s */
+    int max_channels;                  /* a session; 0 = 9 (MaxSessions 10, one kept for stopping) */
 };
 
 struct ssh_pool;
@@ -30,7 +34,8 @@ struct ssh_pool *ssh_pool_new(struct loop *loop, const struct ssh_settings *sett
 /* Closes every session. Ops still under way end with ERROR_LOST/ERROR_CANCELLED first. */
 void ssh_pool_free(struct ssh_pool *pool);
 
-/* Where to: a host of the wire's inventory array (name, address, port, user, host_key, jump, identity) and that array,
+/* Where to: a host of the wire's inventory array (name, address, port, user, host_key, jump,
+ * identity, password, sudo_password) and that array,
  * for the jump hosts. Borrowed during the call. */
 struct ssh_command {
     const json_t *host;
@@ -43,7 +48,7 @@ struct ssh_command {
     size_t stdin_length;
     json_t *env;      /* object of strings, or NULL; arrives without AcceptEnv */
     const char *cwd;  /* or NULL */
-    const char *sudo; /* NULL, "root" or a user; sudo -n */
+    const char *sudo; /* NULL, "root" or a user */
     bool pty;
     int64_t timeout_ms; /* of the command, from its start; 0 = none (the step's deadline cancels the op) */
     size_t max_output;  /* a stream; 0 = LIMIT_OUTPUT_BYTES; more is dropped and `truncated` says so */
@@ -77,7 +82,7 @@ struct ssh_transfer_request {
     const json_t *host;
     const json_t *inventory;
     const char *path;   /* on the host; relative to the user's home */
-    const char *sudo;   /* NULL, "root" or a user: sudo -n starts an SFTP server of that user's */
+    const char *sudo;   /* NULL, "root" or a user: sudo starts an SFTP server of that user's */
     const char *sha256; /* lower hex that the bytes must have, or NULL */
     GBytes *content;    /* of an upload; referenced */
     int mode;           /* of an upload: permission bits; -1 = those of the file that is there, else 0644 */

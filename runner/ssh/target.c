@@ -1,9 +1,10 @@
 /* target: see target.h. Knows the wire's inventory shape and nothing of sessions. */
 #include "runner/ssh/target.h"
 #include "core/errors.h"
+#include "core/limits.h"
 #include <string.h>
 
-enum { DEFAULT_PORT = 22, MAX_JUMPS = 4 };
+enum { DEFAULT_PORT = 22 };
 
 static void target_clear(void *pointer)
 {
@@ -13,6 +14,8 @@ static void target_clear(void *pointer)
     g_free(target->user);
     g_free(target->host_key);
     g_free(target->identity);
+    g_free(target->password);
+    g_free(target->sudo_password);
     g_free(target->key);
     g_free(target->label);
     ssh_target_unref(target->jump);
@@ -57,14 +60,17 @@ static bool fill(struct ssh_target *target, const json_t *host, const char *defa
     target->user = g_strdup(json_get_string(host, "user", default_user ? default_user : g_get_user_name()));
     target->host_key = g_strdup(json_get_string(host, "host_key", NULL));
     target->identity = g_strdup(json_get_string(host, "identity", NULL));
+    target->password = g_strdup(json_get_string(host, "password", NULL));
+    target->sudo_password = g_strdup(json_get_string(host, "sudo_password", NULL));
     bool colons = strchr(target->address, ':') != NULL;
     target->label =
         g_strdup_printf(colons ? "'%s' ([%s]:%u)" : "'%s' (%s:%u)", target->name, target->address, target->port);
     return true;
 }
 
-static struct ssh_target *target_at(const json_t *host, const json_t *inventory, const char *default_user, int depth,
-                                    GError **error)
+/* `whole`: the host that all this leads to; `depth`: how many jumps before it this one is. */
+static struct ssh_target *target_at(const json_t *host, const json_t *inventory, const char *default_user,
+                                    const char *whole, int depth, GError **error)
 {
     g_autoptr(ssh_target) target = g_rc_box_new0(struct ssh_target);
     if (!fill(target, host, default_user, error))
@@ -77,23 +83,25 @@ static struct ssh_target *target_at(const json_t *host, const json_t *inventory,
                        "host '%s' is reached through '%s', which the inventory does not have", target->name, jump);
             return NULL;
         }
-        if (depth == MAX_JUMPS) {
-            errors_set(error, ERROR_INVALID, "host '%s': more than %d jump hosts in a row, or a circle of them",
-                       target->name, MAX_JUMPS);
+        if (depth == LIMIT_SSH_JUMPS) {
+            errors_set(error, ERROR_INVALID,
+                       "host '%s' is behind more than %d jump hosts, or a circle of them: '%s', reached through '%s', "
+                       "would be number %d",
+                       whole ? whole : target->name, LIMIT_SSH_JUMPS, jump, target->name, depth + 1);
             return NULL;
         }
-        target->jump = target_at(next, inventory, default_user, depth + 1, error);
+        target->jump = target_at(next, inventory, default_user, whole ? whole : target->name, depth + 1, error);
         if (target->jump == NULL)
             return NULL;
     }
     /* The pin is part of it: a session that was checked against one pin must not serve a host with another. */
-    target->key = g_strdup_printf("%s@%s:%u|%s|%s|%s", target->user, target->address, target->port,
-                                  target->identity ? target->identity : "", target->host_key ? target->host_key : "",
-                                  target->jump ? target->jump->key : "");
+    target->key = g_strdup_printf("%s@%s:%u|%s|%s|%s|%s", target->user, target->address, target->port,
+                                  target->identity ? target->identity : "", target->password ? target->password : "",
+                                  target->host_key ? target->host_key : "", target->jump ? target->jump->key : "");
     return g_steal_pointer(&target);
 }
 
 struct ssh_target *ssh_target_new(const json_t *host, const json_t *inventory, const char *default_user, GError **error)
 {
-    return target_at(host, inventory, default_user, 0, error);
+    return target_at(host, inventory, default_user, NULL, 0, error);
 }

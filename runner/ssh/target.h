@@ -12,15 +12,16 @@ struct ssh_target {
     char *address; /* name or number, without brackets */
     uint16_t port;
     char *user;
-    char *host_key; /* pin "SHA256:…", or NULL */
-    char *identity; /* the only identity to offer, or NULL */
+    char *host_key;                 /* pin "SHA256:…", or NULL */
+    char *identity;                 /* the only identity to offer, or NULL */
+    char *password, *sudo_password; /* names in runner.ssh.passwords, or NULL */
     struct ssh_target *jump;
     char *key;   /* equal for targets that may share a session */
     char *label; /* for messages: "'db-1' (10.0.1.11:22)" */
 };
 
 /* ERROR_INVALID when the inventory entry is malformed, ERROR_NOT_IN_INVENTORY when a jump host is missing,
- * ERROR_INVALID when jump hosts form a circle. */
+ * ERROR_INVALID when they are more than LIMIT_SSH_JUMPS, as in a circle. */
 struct ssh_target *ssh_target_new(const json_t *host, const json_t *inventory, const char *default_user,
                                   GError **error);
 struct ssh_target *ssh_target_ref(struct ssh_target *target);

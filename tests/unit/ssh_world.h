@@ -45,10 +45,10 @@ static inline void wait_for(struct answer *answer)
         loop_step(world.loop);
 }
 
-static inline struct ssh_pool *pool_with(const char *identity, const char *known_hosts)
+static inline struct ssh_pool *pool_with(const char *identity, const char *known_file)
 {
     g_autofree char *key = sshd_path(world.sshd, identity);
-    g_autofree char *known = sshd_path(world.sshd, known_hosts);
+    g_autofree char *known = sshd_path(world.sshd, known_file);
     const struct ssh_settings settings = {.identities = (const char *[]){key, NULL}, .known_hosts = known};
     return ssh_pool_new(world.loop, &settings);
 }

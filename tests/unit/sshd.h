@@ -7,6 +7,7 @@
 #include "tests/unit/support.h"
 
 #include "core/json.h"
+#include "core/known_hosts.h"
 #include <fcntl.h>
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -78,6 +79,15 @@ static inline char *sshd_public(const struct sshd *sshd, const char *name)
     g_autofree char *text = sshd_read(sshd, file);
     g_auto(GStrv) words = g_strsplit(text, " ", 3);
     return g_strjoin(" ", words[0], words[1], NULL);
+}
+
+/* "SHA256:…" of a generated key; g_free. */
+static inline char *sshd_fingerprint(const struct sshd *sshd, const char *name)
+{
+    g_autofree char *public = sshd_public(sshd, name);
+    gsize length;
+    g_autofree guchar *blob = g_base64_decode(strchr(public, ' ') + 1, &length);
+    return known_hosts_fingerprint(blob, length);
 }
 
 static inline void sshd_authorize(const struct sshd *sshd, const char *name)

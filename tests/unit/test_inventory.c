@@ -26,9 +26,10 @@ static void test_parse(void **state)
          "defaults: {user: ops}",
          "[{\"address\":\"10.0.0.1\",\"aliases\":[\"a.example.com\"],\"host_key\":null,\"identity\":null,\"jump\":"
          "\"b\","
-         "\"labels\":{\"n\":\"1\",\"role\":\"db\"},\"name\":\"a\",\"port\":2222,\"user\":\"x\"},"
+         "\"labels\":{\"n\":\"1\",\"role\":\"db\"},\"name\":\"a\",\"password\":null,\"port\":2222,\"sudo_password\":"
+         "null,\"user\":\"x\"},"
          "{\"address\":\"b\",\"aliases\":[],\"host_key\":null,\"identity\":null,\"jump\":null,\"labels\":{},\"name\":"
-         "\"b\",\"port\":22,"
+         "\"b\",\"password\":null,\"port\":22,\"sudo_password\":null,"
          "\"user\":\"ops\"}]"},
         {"host: {}", "i.yaml:1:1: error: unknown key 'host' in the inventory (did you mean 'hosts'?)"},
         {"hosts: {a: {adress: x}}", "i.yaml:1:13: error: unknown key 'adress' in host 'a' (did you mean 'address'?)"},
@@ -46,6 +47,16 @@ static void test_parse(void **state)
          "i.yaml:1:9: error: more than 8 jump hosts on the way to 'a'"},
         {"hosts: {a: {host_key: abc}}", "i.yaml:1:23: error: 'abc' is not a fingerprint"},
         {"hosts: {a: {identity: /key}}", "i.yaml:1:23: error: 'identity' must be a reference: file:PATH or env:NAME"},
+        {"hosts: {a: {password: sw, sudo_password: r}}\ndefaults: {password: all}",
+         "[{\"address\":\"a\",\"aliases\":[],\"host_key\":null,"
+         "\"identity\":null,\"jump\":null,\"labels\":{},\"name\":\"a\",\"password\":\"sw\",\"port\":22,\"sudo_"
+         "password\":\"r\""},
+        {"hosts: {a: {}}\ndefaults: {password: all}",
+         "[{\"address\":\"a\",\"aliases\":[],\"host_key\":null,\"identity\":null,"
+         "\"jump\":null,\"labels\":{},\"name\":\"a\",\"password\":\"all\""},
+        {"hosts: {a: {password: 'file:/x'}}", "i.yaml:1:23: error: 'password' must be a name in runner.ssh.passwords"},
+        {"hosts: {a: {sudo_password: 'my secret'}}",
+         "i.yaml:1:28: error: 'sudo_password' must be a name in runner.ssh.passwords"},
         {"hosts: {a: {labels: {name: b}}}", "i.yaml:1:22: error: the label 'name' is always the host's name"},
         {"hosts: {a: {labels: {x: [1]}}}", "i.yaml:1:25: error: the label 'x' must be text, not list"},
         {"hosts: {a: {user: 'x y'}}", "i.yaml:1:19: error: 'x y' is not a user's name"},

@@ -1,6 +1,7 @@
 /* Hosts behind other hosts: the right one is reached, whatever happens at once, and errors say which hop failed. */
 #include "tests/unit/ssh_world.h"
 
+#include "core/limits.h"
 #include <stdlib.h>
 
 enum { TARGETS = 4 };
@@ -160,6 +161,89 @@ static void reaching_a_host_behind_another(void **state)
     answer_clear(&answer);
 }
 
+/* b0 is the bastion itself; each of b1, b2, … is the same server once more, behind the one before, with a jump host's
+ * own session, user, key and identity. */
+static json_t *row_of_jumps(int count)
+{
+    g_autofree char *identity = sshd_path(world.sshd, "user"), *reference = g_strdup_printf("file:%s", identity);
+    g_autofree char *pin = sshd_fingerprint(world.sshd, "host");
+    json_t *row = json_array();
+    for (int i = 0; i <= count; i++) {
+        json_t *host = sshd_host(world.sshd);
+        g_autofree char *name = g_strdup_printf("b%d", i), *before = g_strdup_printf("b%d", i - 1);
+        json_set_string(host, "name", name);
+        json_set_string(host, "jump", i > 0 ? before : NULL);
+        json_set_string(host, "user", g_get_user_name());
+        json_set_string(host, "identity", reference);
+        json_set_string(host, "host_key", pin);
+        json_array_append_new(row, host);
+    }
+    return row;
+}
+
+static void through_row(const json_t *row, size_t last, struct answer *answer)
+{
+    run_sh("exit 6", (struct ssh_command){.host = json_array_get(row, last), .inventory = row}, answer);
+}
+
+static void eight_hops_and_no_more(void **state)
+{
+    (void)state;
+    json_t *row = row_of_jumps(LIMIT_SSH_JUMPS + 1);
+    struct answer answer = {0};
+    through_row(row, LIMIT_SSH_JUMPS, &answer);
+    expect_code(&answer, 6);
+    answer_clear(&answer);
+    through_row(row, LIMIT_SSH_JUMPS + 1, &answer);
+    expect_error(
+        "too many", &answer, ERROR_INVALID,
+        "host 'b9' is behind more than 8 jump hosts, or a circle of them: 'b0', reached through 'b1', would be "
+        "number 9");
+    answer_clear(&answer);
+    json_decref(row);
+}
+
+/* No hop is believed because of the one before it. */
+static void each_hop_has_its_own_strict_host_key(void **state)
+{
+    (void)state;
+    enum { HOPS = 3 };
+    for (size_t wrong = 0; wrong <= HOPS; wrong++) {
+        json_t *row = row_of_jumps(HOPS);
+        json_set_string(json_array_get(row, wrong), "host_key", "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+        g_autofree char *says = g_strdup_printf("'b%zu' (", wrong);
+        struct answer answer = {0};
+        through_row(row, HOPS, &answer);
+        expect_error(says, &answer, ERROR_HOST_KEY, says);
+        answer_clear(&answer);
+        json_decref(row);
+    }
+}
+
+/* A jump host is signed in to as its own entry says, whatever the host behind it needs. */
+static void each_hop_has_its_own_user_and_identity(void **state)
+{
+    (void)state;
+    enum { HOPS = 2 };
+    sshd_keygen(world.sshd, "stranger", "ed25519", "");
+    g_autofree char *path = sshd_path(world.sshd, "stranger"), *stranger = g_strdup_printf("file:%s", path);
+    static const char *const keys[] = {"identity", "user"};
+    const char *const values[] = {stranger, "nobody-here"};
+    for (size_t key = 0; key < G_N_ELEMENTS(keys); key++) {
+        for (size_t wrong = 0; wrong <= HOPS; wrong++) {
+            json_t *row = row_of_jumps(HOPS);
+            json_set_string(json_array_get(row, wrong), keys[key], values[key]);
+            g_autofree char *says = g_strdup_printf("'b%zu' (", wrong);
+            struct answer answer = {0};
+            through_row(row, HOPS, &answer);
+            expect_error(says, &answer, ERROR_AUTH, says);
+            expect_error(keys[key], &answer, ERROR_AUTH, key == 0 ? "stranger" : "'nobody-here'");
+            answer_clear(&answer);
+            json_decref(row);
+        }
+    }
+}
+
 static void errors_say_which_hop(void **state)
 {
     (void)state;
@@ -261,6 +345,9 @@ int main(void)
         cmocka_unit_test(bulk_passes_two_hops_both_ways),
         cmocka_unit_test(stopping_works_through_hops),
         cmocka_unit_test(reaching_a_host_behind_another),
+        cmocka_unit_test(eight_hops_and_no_more),
+        cmocka_unit_test(each_hop_has_its_own_strict_host_key),
+        cmocka_unit_test(each_hop_has_its_own_user_and_identity),
         cmocka_unit_test(errors_say_which_hop),
         cmocka_unit_test(a_bastion_that_goes_takes_its_riders_along),
         cmocka_unit_test(a_bastion_that_does_not_forward),

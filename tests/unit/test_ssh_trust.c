@@ -27,14 +27,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static char *fingerprint_of(const char *key)
-{
-    g_autofree char *public = sshd_public(world.sshd, key);
-    gsize length;
-    g_autofree guchar *blob = g_base64_decode(strchr(public, ' ') + 1, &length);
-    return known_hosts_fingerprint(blob, length);
-}
-
 struct attempt {
     const char *identity, *passphrase, *known_hosts, *host_key;
     bool agent;
@@ -97,7 +89,7 @@ static void trust_only(const char *file, const char *prefix, const char *key)
 static void an_unknown_key_is_refused(void **state)
 {
     (void)state;
-    g_autofree char *shown = fingerprint_of("host");
+    g_autofree char *shown = sshd_fingerprint(world.sshd, "host");
     const struct attempt how = {.identity = "user", .known_hosts = "none"};
     must_fail("says what it shows", &how, ERROR_HOST_KEY, shown);
     must_fail("says what to do", &how, ERROR_HOST_KEY, "hikeshi hosts trust web-1");
@@ -107,7 +99,7 @@ static void a_changed_key_is_refused_and_both_are_named(void **state)
 {
     (void)state;
     trust_only("changed", "", "other");
-    g_autofree char *shown = fingerprint_of("host"), *stands = fingerprint_of("other");
+    g_autofree char *shown = sshd_fingerprint(world.sshd, "host"), *stands = sshd_fingerprint(world.sshd, "other");
     const struct attempt how = {.identity = "user", .known_hosts = "changed"};
     must_fail("new", &how, ERROR_HOST_KEY, shown);
     must_fail("old", &how, ERROR_HOST_KEY, stands);
@@ -122,7 +114,7 @@ static void a_revoked_key_is_refused(void **state)
     g_autofree char *trusted = sshd_read(world.sshd, "known_hosts");
     g_autofree char *both = g_strconcat(trusted, text, NULL);
     sshd_write(world.sshd, "revoked", both);
-    g_autofree char *pin = fingerprint_of("host");
+    g_autofree char *pin = sshd_fingerprint(world.sshd, "host");
     must_fail("though trusted", &(struct attempt){.identity = "user", .known_hosts = "revoked"}, ERROR_HOST_KEY,
               "revoked");
     must_fail("though pinned", &(struct attempt){.identity = "user", .known_hosts = "revoked", .host_key = pin},
@@ -159,8 +151,8 @@ static void a_host_known_by_rsa_alone(void **state)
 static void a_pin_decides(void **state)
 {
     (void)state;
-    g_autofree char *first = fingerprint_of("host"), *second = fingerprint_of("host_ecdsa"),
-                    *wrong = fingerprint_of("other");
+    g_autofree char *first = sshd_fingerprint(world.sshd, "host"), *second = sshd_fingerprint(world.sshd, "host_ecdsa"),
+                    *wrong = sshd_fingerprint(world.sshd, "other");
     must_work("the preferred key", &(struct attempt){.identity = "user", .known_hosts = "none", .host_key = first});
     must_work("another type", &(struct attempt){.identity = "user", .known_hosts = "none", .host_key = second});
     must_fail("says the pin", &(struct attempt){.identity = "user", .host_key = wrong}, ERROR_HOST_KEY, wrong);
@@ -186,7 +178,7 @@ static void a_scan_tells_the_verdict(void **state)
     (void)state;
     static const char *const files[][2] = {
         {"known_hosts", "match"}, {"none", "unknown"}, {"changed", "changed"}, {"revoked", "revoked"}};
-    g_autofree char *shown = fingerprint_of("host");
+    g_autofree char *shown = sshd_fingerprint(world.sshd, "host");
     for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
         json_t *result = scan(files[i][0]);
         assert_string_equal(json_get_string(result, "verdict", ""), files[i][1]);
@@ -249,7 +241,7 @@ static void an_encrypted_key_needs_its_passphrase(void **state)
 static void a_refused_key_is_named(void **state)
 {
     (void)state;
-    g_autofree char *tried = fingerprint_of("other");
+    g_autofree char *tried = sshd_fingerprint(world.sshd, "other");
     must_fail("fingerprint", &(struct attempt){.identity = "other"}, ERROR_AUTH, tried);
     must_fail("host", &(struct attempt){.identity = "other"}, ERROR_AUTH, "'web-1'");
     must_fail("no such file", &(struct attempt){.identity = "nowhere"}, ERROR_AUTH, "nowhere");
@@ -330,7 +322,7 @@ static void reaching_signs_in_and_no_more(void **state)
     ssh_reach(world.pool, world.host, NULL, op);
     wait_for(&answer);
     assert_null(answer.error);
-    g_autofree char *shown = fingerprint_of("host");
+    g_autofree char *shown = sshd_fingerprint(world.sshd, "host");
     assert_string_equal(json_get_string(answer.result, "fingerprint", ""), shown);
     assert_string_equal(json_get_string(answer.result, "host", ""), "web-1");
     assert_true(json_get_integer(answer.result, "latency_ms", -1) >= 0);

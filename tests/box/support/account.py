@@ -18,6 +18,7 @@ class Account:
         self._retry(["useradd", "--no-create-home", "--home-dir", self.home, "--shell", "/bin/sh", "--password", hashed, self.name])
         os.makedirs(f"{self.home}/.ssh", mode=0o700)
         self.own(self.home)
+        self.keys = f"{self.home}/.ssh/authorized_keys"
         self.sudoers = None
 
     @staticmethod
@@ -32,10 +33,14 @@ class Account:
         subprocess.run(["chown", "-R", f"{self.name}:", path], check=True)
 
     def authorize(self, public_key):
-        with open(public_key) as key, open(f"{self.home}/.ssh/authorized_keys", "a") as allowed:
+        with open(public_key) as key, open(self.keys, "a") as allowed:
             allowed.write(key.read())
-        os.chmod(f"{self.home}/.ssh/authorized_keys", 0o600)
+        os.chmod(self.keys, 0o600)
         self.own(self.home)
+
+    def expire(self, expired=True):
+        """Who signs in must first choose a new password."""
+        self._retry(["chage", "-d", "0" if expired else "20000", self.name])
 
     def sudo(self, *rules):
         """rules: lines of sudoers; USER stands for the account."""

@@ -25,9 +25,10 @@ def no_penalties(folder, host_key):
 
 
 class Sshd:
-    """options: more lines of sshd_config, such as "MaxSessions 2"."""
+    """options: more lines of sshd_config, such as "MaxSessions 2"; what comes first counts. prompts: passwords are asked for by
+    keyboard-interactive, through PAM."""
 
-    def __init__(self, folder, address="127.0.0.1", options=(), host_key="ed25519"):
+    def __init__(self, folder, address="127.0.0.1", options=(), host_key="ed25519", prompts=False):
         self.folder, self.address, self.user = str(folder), address, getpass.getuser()
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         self.client_key = keygen(f"{self.folder}/client_key")
@@ -40,11 +41,11 @@ class Sshd:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd's own empty folder, as its service makes it
         with open(f"{self.folder}/sshd_config", "w") as config:
             config.write("\n".join([
-                f"ListenAddress {address}:{self.port}", f"HostKey {self.host_key}", f"AuthorizedKeysFile {self.folder}/authorized_keys",
+                *options, *(["UsePAM yes", "KbdInteractiveAuthentication yes"] if prompts else []), f"ListenAddress {address}:{self.port}", f"HostKey {self.host_key}", f"AuthorizedKeysFile {self.folder}/authorized_keys",
                 "StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PidFile none",
                 "LogLevel VERBOSE", "SetEnv SHLVL=2",  # or bash reads ~/.bashrc for each command, whatever stands there
                 "MaxStartups 100", "PermitRootLogin yes",
-                *no_penalties(self.folder, self.host_key), *options, ""]))
+                *no_penalties(self.folder, self.host_key), ""]))
         self.start()
 
     def start(self):
