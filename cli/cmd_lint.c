@@ -137,8 +137,10 @@ static int lint_all(const struct cli_call *call, const char *const *alerts)
     struct lint_result result;
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) paths = g_ptr_array_copy(call->arguments, NULL, NULL);
-    const struct lint_options options = {
-        .check_lua = lua_check_syntax, .lua_globals = lua_global_names(), .alerts = alerts};
+    const struct lint_options options = {.check_lua = lua_check_syntax,
+                                         .lua_globals = lua_global_names(),
+                                         .lua_modules = lua_module_names(),
+                                         .alerts = alerts};
     if (paths->len == 0)
         g_ptr_array_add(paths, (char *)".");
     g_ptr_array_add(paths, NULL);

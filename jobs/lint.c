@@ -199,9 +199,13 @@ static bool note_module(struct lint *lint, const char *path, GError **error)
 {
     g_autofree char *folder = g_build_filename(lint->repository->root, MODULES, NULL);
     char *name = g_strndup(path + strlen(folder) + 1, strlen(path) - strlen(folder) - 1 - strlen(".lua"));
+    bool hidden = g_str_has_prefix(name, "hikeshi/");
     g_hash_table_add(lint->repository->modules, g_strdelimit(name, "/", '.'));
     g_autofree char *display = display_path(path);
     lint->display = display;
+    if (hidden)
+        lint_say(lint, "duplicate", FINDING_ERROR, 1, 1, "move it out of hikeshi/lib/hikeshi",
+                 "names that begin with 'hikeshi.' are those of the standard library: '%s' cannot be required", name);
     return lint_module(lint, path, error);
 }
 

@@ -15,6 +15,8 @@ struct lint_options {
     char *(*check_lua)(const char *text, const char *file, int line, bool expression, int *ret_line);
     /* The globals of a step: lua_global_names() of lua/. NULL-terminated. */
     const char *const *lua_globals;
+    /* The modules that the program brings along: lua_module_names() of lua/. NULL-terminated. */
+    const char *const *lua_modules;
     /* Names of the alert rules that exist, NULL-terminated; NULL: not known, triggers are not compared. */
     const char *const *alerts;
 };

@@ -150,8 +150,10 @@ static void mention_secret(struct lint *lint, const struct mention *mention)
 static void mention_module(struct lint *lint, const struct mention *mention)
 {
     g_autoptr(GPtrArray) names = keys_of(lint->repository->modules);
-    if (!g_hash_table_contains(lint->repository->modules, mention->name))
-        unknown(lint, mention, names, "hikeshi/lib has no module");
+    for (const char *const *module = lint->options->lua_modules; *module; module++)
+        g_ptr_array_add(names, (char *)*module);
+    if (!g_ptr_array_find_with_equal_func(names, mention->name, g_str_equal, NULL))
+        unknown(lint, mention, names, "there is no module");
 }
 
 static void mention_data_set(struct lint *lint, const struct mention *mention)

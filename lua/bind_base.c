@@ -1,7 +1,9 @@
 /* bind_base: functions of Lua's base library that a step gets in a safer form, and require. */
 #include "core/limits.h"
 #include "lua/bind.h"
+#include "lua/lua_run.h"
 #include "lua/raise.h"
+#include "lua/sandbox.h"
 #include "lua/script.h"
 #include "lua/syntax.h"
 #include "lua/view.h"
@@ -209,7 +211,8 @@ static int finish_require(lua_State *L, int status, lua_KContext context)
 
 /* require(name) → value
  * The module `hikeshi/lib/NAME.lua` of the same commit, run once a step; `require("net.dns")` is
- * `hikeshi/lib/net/dns.lua`. A module has the step's functions and values.
+ * `hikeshi/lib/net/dns.lua`. A module has the step's functions and values. Names that begin with `hikeshi.`, such as
+ * `hikeshi.psql`, are [the standard library](stdlib.md).
  * @param name string
  * @return any module
  * @raise misuse
@@ -228,6 +231,10 @@ static int require(lua_State *L)
             return raise_misuse(L, "module '%s' requires itself, or has failed to load before", name);
         return 1;
     }
+    if (sandbox_push_module(L, name))
+        return finish_require(L, LUA_OK, 0);
+    if (g_str_has_prefix(name, LUA_MODULE_PREFIX "."))
+        return raise_unknown(L, "module", name, "the standard library", lua_module_names());
     const char *path = push_path(L, name);
     json_t *text = json_object_get(modules, path);
     if (!json_is_string(text))

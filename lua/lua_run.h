@@ -88,6 +88,10 @@ int lua_run_abandoned(void); /* in this process; a worker with any takes no more
 
 /* The globals of a step, for lint: NULL-terminated, static. */
 const char *const *lua_global_names(void);
+/* The modules of the standard library: "hikeshi.psql" and so on. NULL-terminated, static. Names that begin with the
+ * prefix and a dot are no repository's. */
+#define LUA_MODULE_PREFIX "hikeshi"
+const char *const *lua_module_names(void);
 
 /* Compiles without running: for lint. NULL = fine; else the message with file:line. *ret_line may be NULL. g_free. */
 char *lua_check_syntax(const char *text, const char *file, int line, bool expression, int *ret_line);

@@ -12,7 +12,6 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stdio.h>
 #include <string.h>
 
 /* @class Incident
@@ -147,11 +146,11 @@ static int push_value(lua_State *L, enum value_name which)
     return 1;
 }
 
-/* Compiles lua/std/NAME.lua with the untouched library as its globals and the engine's primitives as its argument. */
+/* Calls lua/std/NAME.lua with the untouched library as its globals and the engine's primitives as its argument. */
 static int push_std(lua_State *L, const char *name)
 {
     char chunk[80];
-    snprintf(chunk, sizeof chunk, "=std/%s.lua", name);
+    g_snprintf(chunk, sizeof chunk, "=std/%s.lua", name);
     const char *path = chunk + 1;
     for (const struct embedded_file *file = lua_std_files; file->path; file++) {
         if (strcmp(file->path, path) != 0)
@@ -165,6 +164,21 @@ static int push_std(lua_State *L, const char *name)
         return 1;
     }
     return luaL_error(L, "no %s", path);
+}
+
+/* engine.part(name) → what lua/std/NAME.lua returns, for other files there */
+static int engine_part(lua_State *L)
+{
+    return push_std(L, luaL_checkstring(L, 1));
+}
+
+bool sandbox_push_module(lua_State *L, const char *name)
+{
+    if (!g_strv_contains(lua_module_names(), name))
+        return false;
+    push_std(L, luaL_gsub(L, name, ".", "/"));
+    lua_remove(L, -2);
+    return true;
 }
 
 static bool is_std(const char *name)
@@ -286,8 +300,10 @@ static void set_index(lua_State *L, int value)
 
 static void push_engine(lua_State *L)
 {
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 16);
     add_bindings(L, engine_bindings);
+    lua_pushcfunction(L, engine_part);
+    lua_setfield(L, -2, "part");
 }
 
 void sandbox_open(lua_State *L, struct script *script)
@@ -373,4 +389,22 @@ const char *const *lua_global_names(void)
     }
     g_once_init_leave(&ready, 1);
     return names;
+}
+
+const char *const *lua_module_names(void)
+{
+    static char *names[32];
+    static gsize ready;
+    if (!g_once_init_enter(&ready))
+        return (const char *const *)names;
+    size_t count = 0;
+    for (const struct embedded_file *file = lua_std_files; file->path; file++) {
+        if (!g_str_has_prefix(file->path, "std/" LUA_MODULE_PREFIX "/"))
+            continue;
+        g_assert(count + 1 < G_N_ELEMENTS(names));
+        const char *start = file->path + strlen("std/");
+        names[count++] = g_strdelimit(g_strndup(start, strlen(start) - strlen(".lua")), "/", '.');
+    }
+    g_once_init_leave(&ready, 1);
+    return (const char *const *)names;
 }

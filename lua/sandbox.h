@@ -13,6 +13,9 @@ struct script;
 void sandbox_open(lua_State *L, struct script *script);
 /* Pushes the global `data` as the script left it; false (and nothing pushed) when it was never used. */
 bool sandbox_push_data(lua_State *L);
+/* Pushes what the standard library's module ("hikeshi.psql") returns, made anew; false (and nothing pushed) when there
+ * is none of that name. */
+bool sandbox_push_module(lua_State *L, const char *name);
 
 /* defer: pushes functions onto a list; pops the newest, false when none is left. */
 void sandbox_add_defer(lua_State *L, int index, unsigned *count);

@@ -59,15 +59,17 @@ static const struct {
     {"hikeshi/teams.yaml", "teams: {storage: {members: [a]}}\npolicies: {dba: {need: [{from: [{role: approver}]}]}}\n"},
     {"hikeshi/lib/net/dns.lua", "return {}\n"},
     {"hikeshi/lib/broken.lua", "return {\n"},
+    {"hikeshi/lib/hikeshi/mine.lua", "return {}\n"},
     {"runbooks/good.md",
      "---\nparams: {host: {type: host}}\naliases: [old]\n---\n"
      "```lua {step=a}\nssh(params.host):run{'true'}\nlocal d = require('net.dns')\n```\n"
      "```lua {step=b}\n--| approve: dba\n--| hosts: role=db\n--| when: steps.a ~= nil\nssh('db-1'):run{'true'}\n```\n"},
-    {"runbooks/bad.md", "---\nid: old\nhosts: role=web\nparams: {host: {type: host, required: true}}\n"
-                        "triggers: [{kind: schedule, cron: '@daily', params: {host: db-9}}]\n---\n"
-                        "```lua {step=a}\n--| approve: dbaa\n--| hosts: role=db\n--| when: steps.b ==\n"
-                        "ssh('db-2'):run{params.hots}\nrequire 'net.dnz'\n```\n"
-                        "```lua {step=b}\nif then\n```\n"},
+    {"runbooks/bad.md",
+     "---\nid: old\nhosts: role=web\nparams: {host: {type: host, required: true}}\n"
+     "triggers: [{kind: schedule, cron: '@daily', params: {host: db-9}}]\n---\n"
+     "```lua {step=a}\n--| approve: dbaa\n--| hosts: role=db\n--| when: steps.b ==\n"
+     "ssh('db-2'):run{params.hots}\nrequire 'net.dnz'\nrequire 'hikeshi.psq'\nrequire 'hikeshi.psql'\n```\n"
+     "```lua {step=b}\nif then\n```\n"},
     {"runbooks/more.md",
      "---\nowner: storag\nparams: {host: {type: host}, used: {type: string}}\n"
      "triggers: [{kind: incident, match: {alert: NodeDiskFul}}, {kind: incident, match: {alert: '~^Node'}}]\n---\n"
@@ -85,6 +87,8 @@ static const struct {
 
 static const char *const wanted[] = {
     "hikeshi/lib/broken.lua:2:1: error: unexpected symbol near <eof> [lua-syntax]",
+    "hikeshi/lib/hikeshi/mine.lua:1:1: error: names that begin with 'hikeshi.' are those of the standard library: "
+    "'hikeshi.mine' cannot be required (move it out of hikeshi/lib/hikeshi) [duplicate]",
     "runbooks/bad.md:1:1: warning: no host of the inventory matches 'role=web' [no-hosts]",
     "runbooks/bad.md:4:1: note: nothing reads the param 'host' [unused-param]",
     "runbooks/bad.md:5:1: error: this schedule cannot start: param 'host': the inventory has no host 'db-9' [params]",
@@ -96,8 +100,9 @@ static const char *const wanted[] = {
     "'effect: read'; or say so if this one only looks) [write-first]",
     "runbooks/bad.md:11:1: error: the inventory has no host 'db-2' (did you mean 'db-1'?) [unknown-name]",
     "runbooks/bad.md:11:17: error: there is no param 'hots' (did you mean 'host'?) [unknown-name]",
-    "runbooks/bad.md:12:1: error: hikeshi/lib has no module 'net.dnz' (did you mean 'net.dns'?) [unknown-name]",
-    "runbooks/bad.md:15:1: error: unexpected symbol near 'then' [lua-syntax]",
+    "runbooks/bad.md:12:1: error: there is no module 'net.dnz' (did you mean 'net.dns'?) [unknown-name]",
+    "runbooks/bad.md:13:1: error: there is no module 'hikeshi.psq' (did you mean 'hikeshi.psql'?) [unknown-name]",
+    "runbooks/bad.md:17:1: error: unexpected symbol near 'then' [lua-syntax]",
     "runbooks/broken.md:3:1: error: unknown key 'trigger' in the front matter of a runbook (did you mean 'triggers'?) "
     "[unknown-key]",
     "runbooks/broken.md:6:1: error: unexpected symbol near 'then' [lua-syntax]",
@@ -137,7 +142,9 @@ static void remove_folder(const char *folder)
 
 static const char *const globals[] = {"ssh", "require", "params", "steps", "data", "log", "finish", "pairs", NULL};
 static const char *const alerts[] = {"NodeDiskFull", NULL};
-static const struct lint_options options = {.check_lua = lua_check_syntax, .lua_globals = globals, .alerts = alerts};
+static const char *const modules[] = {"hikeshi.psql", NULL};
+static const struct lint_options options = {
+    .check_lua = lua_check_syntax, .lua_globals = globals, .lua_modules = modules, .alerts = alerts};
 
 static void test_repository(void **state)
 {
