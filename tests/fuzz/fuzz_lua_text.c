@@ -35,8 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         g_assert(at <= text + strlen(text));
         g_autofree char *string = lua_token_string(token);
     }
-    lua_globals(text, 1, on_name, NULL);
-    lua_scan(text, 1, on_mention, NULL);
+    lua_globals(tokens, on_name, NULL);
+    lua_scan(tokens, on_mention, NULL);
     g_autofree char *wrapped = lua_branches_wrap(text, "f");
     g_autofree char *before = lua_check_syntax(text, "x", 1, false, NULL);
     g_autofree char *after = lua_check_syntax(wrapped, "x", 1, false, NULL);

@@ -1,4 +1,5 @@
 /* fuzz_runbook: any bytes are a runbook, a document, or findings with places inside the file; what parses is stable. */
+#include "core/lua_lex.h"
 #include "jobs/lua_scan.h"
 #include "jobs/runbook.h"
 #include <stddef.h>
@@ -22,7 +23,8 @@ static void check_runbook(const struct runbook *runbook)
     for (guint i = 0; i < runbook->steps->len; i++) {
         const struct step *step = runbook->steps->pdata[i];
         g_assert(runbook_step(runbook, step->id) == step && step->line > 1);
-        lua_scan(step->text, step->line, ignore, NULL);
+        g_autoptr(GArray) tokens = lua_lex(step->text, step->line);
+        lua_scan(tokens, ignore, NULL);
     }
     g_autoptr(json_t) given = json_object();
     g_autoptr(json_t) params = runbook_bind_params(runbook, given, NULL, NULL, NULL, NULL);
