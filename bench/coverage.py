@@ -6,15 +6,12 @@ import argparse
 import json
 import os
 import random
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 
+from bench.measure import MIB, in_turns, lines, measured, put_out
 from tests.box.support.server import HIKESHI
 
-MIB = 1024 * 1024
 WORDS = ("the service reads orders from a queue and writes them to its database when that is slow look at locks first then at disks "
          "and ask whoever deployed last before you restart anything because a restart loses what is in memory").split()
 CONTAINER = """        - name: {name}
@@ -102,16 +99,6 @@ def write_repository(folder, count):
     return paths
 
 
-def measured(argv, cwd, stdin=None):
-    """{wall ms, cpu ms, peak MiB} of a process, and what it printed. time(1) starts it: a child of Python would inherit Python's own peak."""
-    start = time.monotonic()
-    done = subprocess.run(["time", "-q", "-f", "%U %S %M", *argv], cwd=cwd, stdin=open(stdin) if stdin else subprocess.DEVNULL, capture_output=True)
-    wall = (time.monotonic() - start) * 1000
-    assert done.returncode in (0, 1), done.stderr
-    user, system, peak = (float(value) for value in done.stderr.split()[-3:])
-    return {"wall": wall, "cpu": (user + system) * 1000, "peak": peak / 1024}, done.stdout
-
-
 def hikeshi(folder, count):
     figures, text = measured([HIKESHI, "coverage", "--manifests", "deploy", "--runbooks", "runbooks", "--json"], folder)
     summary = json.loads(text)["summary"]
@@ -128,14 +115,8 @@ def measure(options, folder):
     contestants = {"hikeshi": lambda: hikeshi(folder, options.count),
                    "libraries": lambda: measured([os.path.abspath(options.bare)], folder, listing)[0],
                    "cmark-gfm": lambda: measured(["cmark-gfm", *[os.path.relpath(path, folder) for path in documents]], folder)[0]}
-    figures = {name: [] for name in contestants}
-    for turn in range(options.rounds + 1):
-        for name, contestant in contestants.items():
-            taken = contestant()
-            if turn:  # the first round warms the page cache
-                figures[name].append(taken)
     size = {suffix: sum(os.path.getsize(path) for path in paths if path.endswith(suffix)) / MIB for suffix in (".yaml", ".md")}
-    return {name: {metric: statistics.median(one[metric] for one in taken) for metric in taken[0]} for name, taken in figures.items()}, size
+    return in_turns(contestants, options.rounds), size
 
 
 def main():
@@ -148,20 +129,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="hikeshi-bench-", ignore_cleanup_errors=True) as folder:
         figures, size = measure(options, folder)
     case = f"{options.count} manifests ({size['.yaml']:.0f} MiB), {options.count} documents ({size['.md']:.0f} MiB)"
-    units = {"wall": "ms", "cpu": "ms", "peak": "MiB"}
-    lines = [{"bench": "coverage", "case": case, "metric": metric, "unit": unit, "hikeshi": round(figures["hikeshi"][metric], 1),
-              "peers": {name: round(figures[name][metric], 1) for name in ("libraries", "cmark-gfm")}} for metric, unit in units.items()]
-    if options.json:
-        for line in lines:
-            print(json.dumps(line))
-        return 0
-    print(f"{case}, median of {options.rounds}\n")
-    print(f"{'':<12}{'hikeshi':>12}{'libraries':>12}{'ratio':>8}{'cmark-gfm':>12}")
-    for line in lines:
-        peers = line["peers"]
-        print(f"{line['metric'] + ', ' + line['unit']:<12}{line['hikeshi']:>12.1f}{peers['libraries']:>12.1f}{line['hikeshi'] / peers['libraries']:>8.2f}"
-              f"{peers['cmark-gfm']:>12.1f}")
-    print("\nlibraries: libcmark-gfm over the documents and libfyaml over the manifests, nothing kept; cmark-gfm: the command, documents only.")
+    put_out(lines("coverage", case, figures), options.json)
+    if not options.json:
+        print(f"\nmedian of {options.rounds}. libraries: libcmark-gfm over the documents and libfyaml over the manifests, nothing kept; "
+              "cmark-gfm: the command, documents only.")
     return 0
 
 

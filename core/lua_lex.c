@@ -5,8 +5,10 @@
 static const char *const keywords[] = {"and",      "break",  "do",   "else", "elseif", "end",  "false", "for",
                                        "function", "goto",   "if",   "in",   "local",  "nil",  "not",   "or",
                                        "repeat",   "return", "then", "true", "until",  "while"};
-/* Longer ones first. */
-static const char *const symbols[] = {"...", "..", "==", "~=", "<=", ">=", "//", "::", "<<", ">>"};
+/* Besides "...". */
+static const char pairs[][3] = {"..", "==", "~=", "<=", ">=", "//", "::", "<<", ">>"};
+
+const struct lua_token lua_token_none = {.kind = LUA_TOKEN_END, .start = ""};
 
 struct lexer {
     const char *at, *line_start;
@@ -69,16 +71,18 @@ static size_t number_length(const char *at)
 
 static size_t symbol_length(const char *at)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(symbols); i++)
-        if (strncmp(at, symbols[i], strlen(symbols[i])) == 0)
-            return strlen(symbols[i]);
+    if (at[0] == '.' && at[1] == '.' && at[2] == '.')
+        return 3;
+    for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++)
+        if (at[0] == pairs[i][0] && at[1] == pairs[i][1])
+            return 2;
     return 1;
 }
 
 static bool is_keyword(const char *at, size_t length)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(keywords); i++)
-        if (strlen(keywords[i]) == length && memcmp(keywords[i], at, length) == 0)
+        if (*at == *keywords[i] && strncmp(keywords[i], at, length) == 0 && keywords[i][length] == '\0')
             return true;
     return false;
 }
@@ -112,22 +116,11 @@ static void take_one(struct lexer *lexer)
 
 GArray *lua_lex(const char *text, int line)
 {
-    struct lexer lexer = {text, text, line, g_array_new(FALSE, FALSE, sizeof(struct lua_token))};
+    guint expected = (guint)MIN(strlen(text) / 4 + 1, G_MAXUINT16);
+    struct lexer lexer = {text, text, line, g_array_sized_new(FALSE, FALSE, sizeof(struct lua_token), expected)};
     while (*lexer.at)
         take_one(&lexer);
     return lexer.tokens;
-}
-
-const struct lua_token *lua_lex_at(const GArray *tokens, guint index)
-{
-    static const struct lua_token none = {.kind = LUA_TOKEN_END, .start = ""};
-    return index < tokens->len ? &g_array_index(tokens, struct lua_token, index) : &none;
-}
-
-bool lua_token_is(const struct lua_token *token, const char *text)
-{
-    return token->kind != LUA_TOKEN_STRING && token->kind != LUA_TOKEN_END && strlen(text) == token->length &&
-           memcmp(token->start, text, token->length) == 0;
 }
 
 char *lua_token_string(const struct lua_token *token)

@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 enum lua_token_kind {
     LUA_TOKEN_END, /* what lua_lex_at() gives outside of the list */
@@ -25,8 +26,19 @@ struct lua_token {
 
 /* GArray of struct lua_token; borrows the text. */
 GArray *lua_lex(const char *text, int line);
-const struct lua_token *lua_lex_at(const GArray *tokens, guint index);
-bool lua_token_is(const struct lua_token *token, const char *text); /* a name, keyword or symbol */
+/* Outside of the list: a token of LUA_TOKEN_END. */
+extern const struct lua_token lua_token_none;
+static inline const struct lua_token *lua_lex_at(const GArray *tokens, guint index)
+{
+    return index < tokens->len ? &g_array_index(tokens, struct lua_token, index) : &lua_token_none;
+}
+/* A name, keyword or symbol. Here, because lint asks it a hundred times a token: the text is nearly always a literal.
+ */
+static inline bool lua_token_is(const struct lua_token *token, const char *text)
+{
+    return *token->start == *text && token->kind != LUA_TOKEN_STRING && token->kind != LUA_TOKEN_END &&
+           strlen(text) == token->length && memcmp(token->start, text, token->length) == 0;
+}
 /* The content of a string without escapes, g_free; NULL for others. */
 char *lua_token_string(const struct lua_token *token);
 

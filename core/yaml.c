@@ -16,6 +16,7 @@ struct reader {
     struct fy_parser *parser;
     struct fy_diag *diag;
     struct yaml_builder *builder;
+    GString *scalar;  /* text of the last one */
     int line, column; /* of the last event that has a place */
 };
 
@@ -119,10 +120,9 @@ static void take_place(struct reader *reader, struct fy_event *event)
 
 static bool on_scalar(struct reader *reader, struct fy_event *event, const struct yaml_event *at, GError **error)
 {
-    GString *text = g_string_new(NULL);
-    if (read_text(reader, event, text))
-        return yaml_build_scalar(reader->builder, at, text, error);
-    g_string_free(text, TRUE);
+    g_string_truncate(reader->scalar, 0);
+    if (read_text(reader, event, reader->scalar))
+        return yaml_build_scalar(reader->builder, at, reader->scalar, error);
     return yaml_build_fail(reader->builder, at->line, at->column, error, "the lines of a block must be indented");
 }
 
@@ -241,6 +241,7 @@ static void reader_clear(struct reader *reader)
     if (reader->diag != NULL)
         fy_diag_destroy(reader->diag); /* unref alone leaks the errors that were collected */
     yaml_builder_free(reader->builder);
+    g_string_free(reader->scalar, TRUE);
 }
 
 bool yaml_each(const char *text, size_t length, const char *file, int line_offset, yaml_document_fn told, void *arg,
@@ -250,6 +251,7 @@ bool yaml_each(const char *text, size_t length, const char *file, int line_offse
     GError *problem = NULL;
     g_autofree char *copy = NULL;
     reader.builder = yaml_builder_new(file);
+    reader.scalar = g_string_new(NULL);
     text = prepare(&reader, text, &length, &copy, &problem);
     if (text != NULL && length > 0) {
         reader_open(&reader, text, length);

@@ -18,10 +18,22 @@ struct built {
     bool plain;            /* a plain scalar: only such a "<<" is a merge key */
 };
 
+/* Nodes and texts are small and end together: they are cut from chunks. */
 struct yaml_document {
     struct built *root;
-    GPtrArray *memory; /* everything that the nodes point to */
+    GPtrArray *chunks;
+    char *free;       /* what is left of the last one */
+    size_t free_size; /* bytes */
 };
+
+/* Sanitizers see more when each has its own memory. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { CHUNK_BYTES = 0 };
+#elif defined(__has_feature)
+enum { CHUNK_BYTES = __has_feature(address_sanitizer) ? 0 : 4096 };
+#else
+enum { CHUNK_BYTES = 4096 };
+#endif
 
 /* A collection that is being read. */
 struct frame {
@@ -44,29 +56,41 @@ void yaml_document_free(struct yaml_document *document)
 {
     if (document == NULL)
         return;
-    g_ptr_array_free(document->memory, TRUE);
+    g_ptr_array_free(document->chunks, TRUE);
     g_free(document);
 }
 
 static struct yaml_document *document_new(void)
 {
     struct yaml_document *document = g_new0(struct yaml_document, 1);
-    document->memory = g_ptr_array_new_with_free_func(g_free);
+    document->chunks = g_ptr_array_new_with_free_func(g_free);
     return document;
 }
 
-static void *keep(struct yaml_document *document, void *memory)
+static void *take(struct yaml_document *document, size_t size)
 {
-    g_ptr_array_add(document->memory, memory);
+    size = (size + G_MEM_ALIGN - 1) / G_MEM_ALIGN * G_MEM_ALIGN;
+    if (size > document->free_size) {
+        document->free_size = MAX(size, CHUNK_BYTES);
+        document->free = g_malloc(document->free_size);
+        g_ptr_array_add(document->chunks, document->free);
+    }
+    void *memory = document->free;
+    document->free += size;
+    document->free_size -= size;
     return memory;
+}
+
+static void *keep(struct yaml_document *document, const void *bytes, size_t size)
+{
+    return memcpy(take(document, size), bytes, size);
 }
 
 static struct built *built_new(struct yaml_document *document, enum yaml_kind kind, int line, int column)
 {
-    struct built *built = keep(document, g_new0(struct built, 1));
-    built->node = (struct yaml_node){.kind = kind, .line = line, .column = column, .text = ""};
-    built->weight = 1;
-    built->height = 1;
+    struct built *built = take(document, sizeof *built);
+    *built =
+        (struct built){.node = {.kind = kind, .line = line, .column = column, .text = ""}, .weight = 1, .height = 1};
     return built;
 }
 
@@ -213,12 +237,13 @@ static bool fail_tag(const struct yaml_builder *builder, const struct yaml_event
                            event->tag);
 }
 
-bool yaml_build_scalar(struct yaml_builder *builder, const struct yaml_event *event, GString *text, GError **error)
+bool yaml_build_scalar(struct yaml_builder *builder, const struct yaml_event *event, const GString *text,
+                       GError **error)
 {
     struct built *built = built_new(builder->document, YAML_STRING, event->line, event->column);
     built->plain = event->plain;
     built->node.text_length = text->len;
-    built->node.text = keep(builder->document, g_string_free(text, FALSE));
+    built->node.text = keep(builder->document, text->str, text->len + 1);
     if (memchr(built->node.text, '\0', built->node.text_length) != NULL)
         return yaml_build_fail(builder, event->line, event->column, error, "a NUL character is not allowed");
     if (event->tag != NULL && !yaml_scalar_tag(&built->node, event->tag))
@@ -300,7 +325,7 @@ static struct yaml_node **take_nodes(struct yaml_builder *builder, GPtrArray *ar
 {
     if (array->len == 0)
         return NULL;
-    return keep(builder->document, g_memdup2(array->pdata, array->len * sizeof(void *)));
+    return keep(builder->document, array->pdata, array->len * sizeof(void *));
 }
 
 bool yaml_build_close(struct yaml_builder *builder, GError **error)

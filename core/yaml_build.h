@@ -20,8 +20,9 @@ bool yaml_build_under_way(const struct yaml_builder *builder);
 /* The document; an empty one is null at `line`. */
 struct yaml_document *yaml_build_finish(struct yaml_builder *builder, int line);
 
-/* False with ERROR_PARSE, then the builder can only be freed. Takes `text`. */
-bool yaml_build_scalar(struct yaml_builder *builder, const struct yaml_event *event, GString *text, GError **error);
+/* False with ERROR_PARSE, then the builder can only be freed. */
+bool yaml_build_scalar(struct yaml_builder *builder, const struct yaml_event *event, const GString *text,
+                       GError **error);
 bool yaml_build_alias(struct yaml_builder *builder, const char *name, int line, int column, GError **error);
 bool yaml_build_open(struct yaml_builder *builder, const struct yaml_event *event, enum yaml_kind kind, GError **error);
 bool yaml_build_close(struct yaml_builder *builder, GError **error);

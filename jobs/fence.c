@@ -257,8 +257,10 @@ static char *yaml_of_lines(const struct field_reader *reader, const struct markd
         size_t end = prefix_end(lines[i], fence->prefix);
         if (end && leading) {
             size_t gap = strspn(lines[i] + end, " \t"); /* tabs are no indentation in YAML */
-            g_string_append_printf(yaml, "%*s%s\n", (int)(end + gap) + block->text_column - 1, "",
-                                   lines[i] + end + gap);
+            for (size_t column = 1; column < end + gap + (size_t)block->text_column; column++)
+                g_string_append_c(yaml, ' ');
+            g_string_append(yaml, lines[i] + end + gap);
+            g_string_append_c(yaml, '\n');
             continue;
         }
         if (end || (leading && is_near_miss(lines[i])))

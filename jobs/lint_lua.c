@@ -45,15 +45,16 @@ static void on_global(void *arg, const char *name, int line, int column, bool as
                  name);
 }
 
-void lint_check_globals(struct lint *lint, const char *text, int line)
+void lint_check_globals(struct lint *lint, const GArray *tokens)
 {
-    lua_globals(text, line, on_global, lint);
+    lua_globals(tokens, on_global, lint);
 }
 
 /* ---- names that the text mentions ------------------------------------------------------------------------------ */
 
 struct mention {
-    const char *name;
+    enum lua_mention kind;
+    char *name;
     int line, column;
 };
 
@@ -166,15 +167,6 @@ static void mention_data_computed(struct lint *lint, const struct mention *menti
     lint->data.unknown = true;
 }
 
-static void on_setting(void *arg, enum lua_mention kind, const char *name, int line, int column)
-{
-    struct mention mention = {name, line, column};
-    if (kind == LUA_DATA_SET)
-        mention_data_set(arg, &mention);
-    else if (kind == LUA_DATA_COMPUTED)
-        mention_data_computed(arg, &mention);
-}
-
 static void mention_data(struct lint *lint, const struct mention *mention)
 {
     g_autoptr(GPtrArray) names = keys_of(lint->data.set);
@@ -183,9 +175,34 @@ static void mention_data(struct lint *lint, const struct mention *mention)
                  lint_nearest(mention->name, names), "no step up to here sets data.%s", mention->name);
 }
 
+typedef void (*mention_fn)(struct lint *lint, const struct mention *mention);
+
 static void on_mention(void *arg, enum lua_mention kind, const char *name, int line, int column)
 {
-    static void (*const functions[])(struct lint * lint, const struct mention *mention) = {
+    struct mention mention = {kind, g_strdup(name), line, column};
+    g_array_append_val((GArray *)arg, mention);
+}
+
+static void tell_mentions(struct lint *lint, const GArray *mentions, const mention_fn functions[])
+{
+    for (guint i = 0; i < mentions->len; i++) {
+        const struct mention *mention = &g_array_index(mentions, struct mention, i);
+        if (functions[mention->kind])
+            functions[mention->kind](lint, mention);
+    }
+}
+
+static void mention_clear(void *mention)
+{
+    g_free(((struct mention *)mention)->name);
+}
+
+void lint_check_names(struct lint *lint, const GArray *tokens)
+{
+    /* A loop or a function may read above what sets it below: what this text sets counts everywhere in it. */
+    static const mention_fn settings[LUA_MENTIONS] = {
+        [LUA_DATA_SET] = mention_data_set, [LUA_DATA_COMPUTED] = mention_data_computed};
+    static const mention_fn uses[LUA_MENTIONS] = {
         [LUA_PARAM] = mention_param,
         [LUA_PARAM_COMPUTED] = mention_params,
         [LUA_INPUT] = mention_input,
@@ -196,27 +213,19 @@ static void on_mention(void *arg, enum lua_mention kind, const char *name, int l
         [LUA_SECRET] = mention_secret,
         [LUA_MODULE] = mention_module,
         [LUA_DATA] = mention_data,
-        [LUA_DATA_SET] = mention_data_set,
-        [LUA_DATA_COMPUTED] = mention_data_computed,
     };
-    struct mention mention = {name, line, column};
-    if (functions[kind])
-        functions[kind](arg, &mention);
-}
-
-void lint_check_names(struct lint *lint, const char *text, int line)
-{
-    /* A loop or a function may read above what sets it below: what this text sets counts everywhere in it. */
-    lua_scan(text, line, on_setting, lint);
-    lua_scan(text, line, on_mention, lint);
+    g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(struct mention));
+    g_array_set_clear_func(mentions, mention_clear);
+    lua_scan(tokens, on_mention, mentions);
+    tell_mentions(lint, mentions, settings);
+    tell_mentions(lint, mentions, uses);
 }
 
 /* ---- what a text does ------------------------------------------------------------------------------------------ */
 
-bool lint_lua_reaches_out(const char *text)
+bool lint_lua_reaches_out(const GArray *tokens)
 {
     static const char *const doors[] = {"ssh", "exec", "http", "incidents", "require"};
-    g_autoptr(GArray) tokens = lua_lex(text, 1);
     for (guint i = 0; i < tokens->len; i++)
         for (size_t k = 0; k < G_N_ELEMENTS(doors); k++)
             if (lua_lex_at(tokens, i)->kind == LUA_TOKEN_NAME && lua_token_is(lua_lex_at(tokens, i), doors[k]))
@@ -237,26 +246,40 @@ static guint closing(const GArray *tokens, guint index)
     return tokens->len;
 }
 
-bool lint_lua_always_ends(const char *text)
+static int depth_change(const struct lua_token *token)
 {
-    g_autoptr(GArray) tokens = lua_lex(text, 1);
+    static const char *const opening[] = {"function", "then", "do", "repeat"}, *const ending[] = {"end", "until",
+                                                                                                  "elseif"};
+    int change = 0;
+    if (token->kind != LUA_TOKEN_KEYWORD)
+        return 0;
+    for (size_t k = 0; k < G_N_ELEMENTS(opening); k++)
+        change += lua_token_is(token, opening[k]);
+    for (size_t k = 0; k < G_N_ELEMENTS(ending); k++)
+        change -= lua_token_is(token, ending[k]);
+    return change;
+}
+
+/* A statement finish(…) or fail "…" at `index`, with nothing behind it. */
+static bool is_last_call(const GArray *tokens, guint index)
+{
+    static const char *const attached[] = {".", ":", "or", "and"};
+    const struct lua_token *token = lua_lex_at(tokens, index), *next = lua_lex_at(tokens, index + 1);
+    if (token->kind != LUA_TOKEN_NAME || !(lua_token_is(token, "finish") || lua_token_is(token, "fail")) ||
+        !(lua_token_is(next, "(") || next->kind == LUA_TOKEN_STRING))
+        return false;
+    for (size_t k = 0; k < G_N_ELEMENTS(attached) && index > 0; k++)
+        if (lua_token_is(lua_lex_at(tokens, index - 1), attached[k]))
+            return false;
+    return closing(tokens, index + 1) + 1 >= tokens->len;
+}
+
+bool lint_lua_always_ends(const GArray *tokens)
+{
     int depth = 0;
     for (guint i = 0; i < tokens->len; i++) {
-        const struct lua_token *token = lua_lex_at(tokens, i);
-        static const char *const opening[] = {"function", "then", "do", "repeat"}, *const ending[] = {"end", "until",
-                                                                                                      "elseif"};
-        for (size_t k = 0; k < G_N_ELEMENTS(opening); k++)
-            depth += token->kind == LUA_TOKEN_KEYWORD && lua_token_is(token, opening[k]);
-        for (size_t k = 0; k < G_N_ELEMENTS(ending); k++)
-            depth -= token->kind == LUA_TOKEN_KEYWORD && lua_token_is(token, ending[k]);
-        bool ends = lua_token_is(token, "finish") || lua_token_is(token, "fail");
-        bool called =
-            lua_token_is(lua_lex_at(tokens, i + 1), "(") || lua_lex_at(tokens, i + 1)->kind == LUA_TOKEN_STRING;
-        bool alone = i == 0 ||
-                     !(lua_token_is(lua_lex_at(tokens, i - 1), ".") || lua_token_is(lua_lex_at(tokens, i - 1), ":") ||
-                       lua_token_is(lua_lex_at(tokens, i - 1), "or") || lua_token_is(lua_lex_at(tokens, i - 1), "and"));
-        if (depth == 0 && token->kind == LUA_TOKEN_NAME && ends && called && alone &&
-            closing(tokens, i + 1) + 1 >= tokens->len)
+        depth += depth_change(lua_lex_at(tokens, i));
+        if (depth == 0 && is_last_call(tokens, i))
             return true;
     }
     return false;

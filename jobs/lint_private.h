@@ -1,4 +1,5 @@
-/* lint_private: what the parts of lint share: lint.c (files and repositories), lint_runbook.c (one runbook among the
+/* lint_private: what the parts of lint share: lint.c (paths and repositories), lint_file.c (one file),
+ * lint_runbook.c (one runbook among the
  * others), lint_lua.c (its Lua), lint_test.c (files of cases). */
 #ifndef JOBS_LINT_PRIVATE_H
 #define JOBS_LINT_PRIVATE_H
@@ -22,22 +23,23 @@ struct data_flow {
     bool unknown;    /* something computed was set: any name may be there */
 };
 
+/* One file at hand. Files are checked on several threads, each into a result of its own: of what they share, the
+ * options and the repository, a check changes nothing. */
 struct lint {
     const struct lint_options *options;
     struct lint_result *result;
-    GHashTable *repositories; /* root → struct repository* */
-    GHashTable *seen;         /* files: one given twice is linted once */
-    /* the file at hand */
     struct repository *repository;
-    const char *display; /* its path as the caller will read it */
+    const char *display; /* the file's path as the caller will read it */
+    GPtrArray *ids;      /* ids and aliases that the file claims */
     const struct runbook *runbook;
-    guint step; /* index */
+    guint step;        /* index */
+    GPtrArray *tokens; /* GArray* of lua_lex(), a step each; NULL for shell */
     GHashTable *params_used;
     bool params_computed; /* params[x]: any may be used */
     struct data_flow data;
 };
 
-/* lint.c */
+/* lint_file.c */
 void lint_say(struct lint *lint, const char *rule, enum finding_level level, int line, int column,
               const char *suggestion, const char *format, ...) G_GNUC_PRINTF(7, 8);
 /* Appends findings with the path as the caller knows it. */
@@ -46,6 +48,8 @@ void lint_take(struct lint *lint, const struct finding_list *from);
 const char *lint_nearest(const char *word, GPtrArray *names);
 char *lint_read_file(const char *path, size_t *ret_length, GError **error);
 const char *lint_relative_path(const struct repository *repository, const char *path);
+bool lint_markdown(struct lint *lint, const char *path, GError **error);
+bool lint_module(struct lint *lint, const char *path, GError **error);
 
 /* lint_runbook.c */
 void lint_check_runbook(struct lint *lint, const struct runbook *runbook);
@@ -54,14 +58,14 @@ void lint_check_broken(struct lint *lint, const struct runbook *runbook);
 
 /* lint_lua.c */
 void lint_check_syntax(struct lint *lint, const char *text, int line, bool expression);
-/* Names that are neither declared nor of the API. */
-void lint_check_globals(struct lint *lint, const char *text, int line);
+/* The rest reads the tokens of lua_lex(). Names that are neither declared nor of the API. */
+void lint_check_globals(struct lint *lint, const GArray *tokens);
 /* Params, hosts, steps and the like that the text mentions. */
-void lint_check_names(struct lint *lint, const char *text, int line);
+void lint_check_names(struct lint *lint, const GArray *tokens);
 /* The text reaches hosts or other systems: it could change something. */
-bool lint_lua_reaches_out(const char *text);
+bool lint_lua_reaches_out(const GArray *tokens);
 /* The text ends in a finish() or fail() that nothing guards. */
-bool lint_lua_always_ends(const char *text);
+bool lint_lua_always_ends(const GArray *tokens);
 
 /* lint_test.c */
 bool lint_test_file(struct lint *lint, const char *path, GError **error);

@@ -1,5 +1,6 @@
 /* lint_runbook: one runbook among the other files: names, triggers, the order of its steps. */
 #include "core/hostfilter.h"
+#include "core/lua_lex.h"
 #include "core/regex.h"
 #include "jobs/inventory.h"
 #include "jobs/lint_private.h"
@@ -56,15 +57,6 @@ static void check_owner(struct lint *lint)
     const char *suggestion = lint_nearest(owner, names);
     lint_say(lint, "unknown-team", FINDING_WARNING, 1, 1, suggestion ? suggestion : "teams stand in " TEAMS,
              "the owner '%s' is no team", owner);
-}
-
-static void claim_id(struct lint *lint, const char *id)
-{
-    const char *other = g_hash_table_lookup(lint->repository->ids, id);
-    if (other)
-        lint_say(lint, "duplicate", FINDING_ERROR, 1, 1, NULL, "the id '%s' belongs to %s already", id, other);
-    else
-        g_hash_table_insert(lint->repository->ids, g_strdup(id), g_strdup(lint->display));
 }
 
 /* ---- triggers -------------------------------------------------------------------------------------------------- */
@@ -125,9 +117,9 @@ static void check_triggers(struct lint *lint)
 
 /* ---- the order of steps ---------------------------------------------------------------------------------------- */
 
-static bool changes_something(const struct step *step)
+static bool changes_something(const struct step *step, const GArray *tokens)
 {
-    return !step->effect_read && (step->language != STEP_LUA || lint_lua_reaches_out(step->text));
+    return !step->effect_read && (!tokens || lint_lua_reaches_out(tokens));
 }
 
 static void check_first_write(struct lint *lint)
@@ -136,7 +128,7 @@ static void check_first_write(struct lint *lint)
         const struct step *step = lint->runbook->steps->pdata[i];
         if (step->effect_read)
             return;
-        if (!step->handler && changes_something(step)) {
+        if (!step->handler && changes_something(step, lint->tokens->pdata[i])) {
             lint_say(lint, "write-first", FINDING_WARNING, line_of(step), 1,
                      "look first, in a step with 'effect: read'; or say so if this one only looks",
                      "the step '%s' may change something before any step has looked", step->id);
@@ -163,7 +155,7 @@ static void check_unreachable(struct lint *lint)
             lint_say(lint, "unreachable", FINDING_WARNING, line_of(step), 1, NULL,
                      "the step '%s' never runs: '%s' always ends the run", step->id, last->id);
         bool guarded = step->when || step->handler || step->always || step->on_error != ON_ERROR_STOP;
-        if (!last && !guarded && step->language == STEP_LUA && lint_lua_always_ends(step->text))
+        if (!last && !guarded && step->language == STEP_LUA && lint_lua_always_ends(lint->tokens->pdata[i]))
             last = step;
     }
 }
@@ -234,9 +226,19 @@ static void check_unused_inputs(struct lint *lint)
 static void check_shows(struct lint *lint, const struct step *step)
 {
     use_params_of_paths(lint, step->shows);
-    for (char **path = step->shows; path && *path; path++)
+    for (char **path = step->shows; path && *path; path++) {
+        g_autoptr(GArray) tokens = lua_lex(*path, line_of(step));
         if (g_str_has_prefix(*path, "data."))
-            lint_check_names(lint, *path, line_of(step));
+            lint_check_names(lint, tokens);
+    }
+}
+
+static void check_when(struct lint *lint, const struct step *step)
+{
+    g_autoptr(GArray) tokens = lua_lex(step->when, line_of(step));
+    lint_check_syntax(lint, step->when, line_of(step), true);
+    lint_check_globals(lint, tokens);
+    lint_check_names(lint, tokens);
 }
 
 /* What an input may be must have been found by a step before. */
@@ -244,8 +246,9 @@ static void check_asks(struct lint *lint, const struct step *step)
 {
     for (char **name = step->asks; name && *name; name++) {
         const struct param *input = runbook_input(lint->runbook, *name);
-        if (input && json_is_string(input->choices))
-            lint_check_names(lint, json_string_value(input->choices), line_of(step));
+        const char *choices = input ? json_string_value(input->choices) : NULL;
+        g_autoptr(GArray) tokens = lua_lex(choices ? choices : "", line_of(step));
+        lint_check_names(lint, tokens);
     }
 }
 
@@ -255,20 +258,24 @@ static void check_step(struct lint *lint, const struct step *step)
     check_filter(lint, step->hosts, line_of(step));
     use_params_of(lint, step->hosts);
     check_policy(lint, step);
-    if (step->when) {
-        lint_check_syntax(lint, step->when, line_of(step), true);
-        lint_check_globals(lint, step->when, line_of(step));
-        lint_check_names(lint, step->when, line_of(step));
-    }
+    if (step->when)
+        check_when(lint, step);
     check_shows(lint, step);
     check_asks(lint, step);
-    if (step->language == STEP_LUA) {
+    const GArray *tokens = lint->tokens->pdata[lint->step];
+    if (tokens) {
         lint_check_syntax(lint, step->text, step->line, false);
-        lint_check_globals(lint, step->text, step->line);
-        lint_check_names(lint, step->text, step->line);
+        lint_check_globals(lint, tokens);
+        lint_check_names(lint, tokens);
     } else {
         use_params_of_shell(lint, step->text);
     }
+}
+
+static void free_tokens(void *tokens)
+{
+    if (tokens)
+        g_array_unref(tokens);
 }
 
 static void begin(struct lint *lint, const struct runbook *runbook)
@@ -277,21 +284,27 @@ static void begin(struct lint *lint, const struct runbook *runbook)
     lint->params_computed = lint->data.unknown = false;
     lint->params_used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     lint->data.set = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    lint->tokens = g_ptr_array_new_with_free_func(free_tokens);
+    for (guint i = 0; i < runbook->steps->len; i++) {
+        const struct step *step = runbook->steps->pdata[i];
+        g_ptr_array_add(lint->tokens, step->language == STEP_LUA ? lua_lex(step->text, step->line) : NULL);
+    }
 }
 
 static void end(struct lint *lint)
 {
     g_clear_pointer(&lint->params_used, g_hash_table_unref);
     g_clear_pointer(&lint->data.set, g_hash_table_unref);
+    g_clear_pointer(&lint->tokens, g_ptr_array_unref);
     lint->runbook = NULL;
 }
 
 void lint_check_runbook(struct lint *lint, const struct runbook *runbook)
 {
     begin(lint, runbook);
-    claim_id(lint, runbook->id);
+    g_ptr_array_add(lint->ids, g_strdup(runbook->id));
     for (char **alias = runbook->aliases; *alias; alias++)
-        claim_id(lint, *alias);
+        g_ptr_array_add(lint->ids, g_strdup(*alias));
     check_owner(lint);
     check_filter(lint, runbook->hosts, 1);
     check_triggers(lint);
@@ -310,7 +323,8 @@ void lint_check_broken(struct lint *lint, const struct runbook *runbook)
         const struct step *step = runbook->steps->pdata[i];
         if (step->language != STEP_LUA)
             continue;
+        g_autoptr(GArray) tokens = lua_lex(step->text, step->line);
         lint_check_syntax(lint, step->text, step->line, false);
-        lint_check_globals(lint, step->text, step->line);
+        lint_check_globals(lint, tokens);
     }
 }

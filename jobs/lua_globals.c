@@ -272,9 +272,9 @@ static void tell(const GArray *uses, lua_globals_fn fn, void *arg)
     }
 }
 
-void lua_globals(const char *text, int line, lua_globals_fn fn, void *arg)
+void lua_globals(const GArray *tokens, lua_globals_fn fn, void *arg)
 {
-    g_autoptr(GArray) tokens = lua_lex(text, line), open = g_array_new(FALSE, FALSE, sizeof(struct open)),
+    g_autoptr(GArray) open = g_array_new(FALSE, FALSE, sizeof(struct open)),
                       uses = g_array_new(FALSE, FALSE, sizeof(struct use));
     g_autoptr(GPtrArray) names = g_ptr_array_new(), waiting = g_ptr_array_new();
     struct walk walk = {.tokens = tokens, .open = open, .names = names, .waiting = waiting, .uses = uses};

@@ -8,7 +8,7 @@
 
 /* `assigned`: `name = …` or `function name()`, once a name; else a name that is only read. */
 typedef void (*lua_globals_fn)(void *arg, const char *name, int line, int column, bool assigned);
-/* line: of the first line of text. */
-void lua_globals(const char *text, int line, lua_globals_fn fn, void *arg);
+/* tokens: of lua_lex(). */
+void lua_globals(const GArray *tokens, lua_globals_fn fn, void *arg);
 
 #endif

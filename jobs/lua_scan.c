@@ -22,7 +22,7 @@ static bool is_local(const GArray *tokens, const char *name)
 {
     for (guint i = 1; i < tokens->len; i++) {
         const struct lua_token *before = lua_lex_at(tokens, i - 1);
-        if (lua_token_is(lua_lex_at(tokens, i), name) && (lua_token_is(before, "local") || lua_token_is(before, "for")))
+        if ((lua_token_is(before, "local") || lua_token_is(before, "for")) && lua_token_is(lua_lex_at(tokens, i), name))
             return true;
     }
     return false;
@@ -111,22 +111,25 @@ static enum lua_mention computed_data(const GArray *tokens G_GNUC_UNUSED, guint 
     return LUA_DATA_COMPUTED;
 }
 
+#define NAMED(NAME) NAME, sizeof NAME - 1
+
 /* A global of the API, what a literal name behind it is, and what else it may be. */
 static const struct shape {
     const char *name;
+    size_t length;
     enum lua_mention mention;
     char *(*find)(const GArray *tokens, guint index);
     enum lua_mention (*otherwise)(const GArray *tokens, guint index); /* or NULL */
 } shapes[] = {
-    {"params", LUA_PARAM, member, computed_param},
-    {"approval", LUA_INPUT, input_member, NULL},
-    {"steps", LUA_STEP, member, NULL},
-    {"ssh", LUA_HOST, argument, NULL},
-    {"host", LUA_HOST, argument, NULL},
-    {"hosts", LUA_FILTER, argument, computed_filter},
-    {"secret", LUA_SECRET, argument, NULL},
-    {"require", LUA_MODULE, argument, NULL},
-    {"data", LUA_DATA, member, computed_data},
+    {NAMED("params"), LUA_PARAM, member, computed_param},
+    {NAMED("approval"), LUA_INPUT, input_member, NULL},
+    {NAMED("steps"), LUA_STEP, member, NULL},
+    {NAMED("ssh"), LUA_HOST, argument, NULL},
+    {NAMED("host"), LUA_HOST, argument, NULL},
+    {NAMED("hosts"), LUA_FILTER, argument, computed_filter},
+    {NAMED("secret"), LUA_SECRET, argument, NULL},
+    {NAMED("require"), LUA_MODULE, argument, NULL},
+    {NAMED("data"), LUA_DATA, member, computed_data},
 };
 
 static void look(const GArray *tokens, guint index, const struct shape *shape, lua_scan_fn fn, void *arg)
@@ -142,14 +145,20 @@ static void look(const GArray *tokens, guint index, const struct shape *shape, l
         fn(arg, mention, name ? name : "", token->line, token->column);
 }
 
-void lua_scan(const char *text, int line, lua_scan_fn fn, void *arg)
+static const struct shape *find_shape(const struct lua_token *token)
 {
-    g_autoptr(GArray) tokens = lua_lex(text, line);
+    for (size_t i = 0; i < G_N_ELEMENTS(shapes) && token->kind == LUA_TOKEN_NAME; i++)
+        if (*token->start == *shapes[i].name && token->length == shapes[i].length &&
+            memcmp(token->start, shapes[i].name, token->length) == 0)
+            return &shapes[i];
+    return NULL;
+}
+
+void lua_scan(const GArray *tokens, lua_scan_fn fn, void *arg)
+{
     for (guint i = 0; i < tokens->len; i++) {
-        const struct lua_token *token = lua_lex_at(tokens, i);
-        for (size_t k = 0; k < G_N_ELEMENTS(shapes) && token->kind == LUA_TOKEN_NAME; k++)
-            if (lua_token_is(token, shapes[k].name) && !is_part(tokens, i) && !is_key(tokens, i) &&
-                !is_local(tokens, shapes[k].name))
-                look(tokens, i, &shapes[k], fn, arg);
+        const struct shape *shape = find_shape(lua_lex_at(tokens, i));
+        if (shape && !is_part(tokens, i) && !is_key(tokens, i) && !is_local(tokens, shape->name))
+            look(tokens, i, shape, fn, arg);
     }
 }

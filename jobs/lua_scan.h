@@ -20,10 +20,11 @@ enum lua_mention {
     LUA_DATA,           /* data.NAME, read */
     LUA_DATA_SET,       /* data.NAME = … */
     LUA_DATA_COMPUTED,  /* data[x], f(data), data = {…}: any name may be set; name is "" */
+    LUA_MENTIONS,
 };
 
-/* line: of the first line of text. Mentions of a global that the text declares as a local are left out. */
+/* tokens: of lua_lex(). Mentions of a global that the text declares as a local are left out. */
 typedef void (*lua_scan_fn)(void *arg, enum lua_mention mention, const char *name, int line, int column);
-void lua_scan(const char *text, int line, lua_scan_fn fn, void *arg);
+void lua_scan(const GArray *tokens, lua_scan_fn fn, void *arg);
 
 #endif

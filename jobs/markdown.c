@@ -107,7 +107,10 @@ static bool is_closing(const struct raw *raw, int line, char character, size_t m
 /* Steps are sent to shells and Lua: a CR from a Windows editor is no part of them. */
 static char *unix_lines(const char *text)
 {
-    GString *out = g_string_sized_new(strlen(text));
+    size_t length = strlen(text);
+    if (!memchr(text, '\r', length))
+        return g_strndup(text, length);
+    GString *out = g_string_sized_new(length);
     for (const char *p = text; *p; p++) {
         if (*p == '\r')
             g_string_append(out, p[1] == '\n' ? "" : "\n");

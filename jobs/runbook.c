@@ -124,8 +124,8 @@ static void fill_names(struct runbook *runbook, const struct markdown *markdown)
 static size_t count_lines(const char *text, size_t length)
 {
     size_t lines = length && text[length - 1] != '\n';
-    for (size_t i = 0; i < length; i++)
-        lines += text[i] == '\n';
+    for (const char *at = text, *end = text + length; (at = memchr(at, '\n', (size_t)(end - at))); at++)
+        lines++;
     return lines;
 }
 

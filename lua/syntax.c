@@ -68,10 +68,41 @@ static bool blank(const char *text)
     return text[strspn(text, " \t\r\n")] == '\0';
 }
 
+#define GARBAGE_BYTES (1024 * 1024)
+
+/* Making a state takes as long as reading a small step, so each thread keeps one. It runs nothing, and what it loaded
+ * is garbage at once: collected when there is some, rather than bit by bit. */
+struct checker {
+    struct memory memory;
+    lua_State *L;
+};
+
+static void checker_free(void *data)
+{
+    struct checker *checker = data;
+    lua_close(checker->L);
+    g_free(checker);
+}
+
+static lua_State *checker_state(void)
+{
+    static GPrivate of_thread = G_PRIVATE_INIT(checker_free);
+    struct checker *checker = g_private_get(&of_thread);
+    if (!checker) {
+        checker = g_new0(struct checker, 1);
+        checker->memory.limit = LIMIT_LUA_MEMORY_BYTES;
+        checker->L = memory_new_state(&checker->memory);
+        lua_gc(checker->L, LUA_GCSTOP);
+        g_private_set(&of_thread, checker);
+    }
+    if (checker->memory.used > GARBAGE_BYTES)
+        lua_gc(checker->L, LUA_GCCOLLECT);
+    return checker->L;
+}
+
 char *lua_check_syntax(const char *text, const char *file, int line, bool expression, int *ret_line)
 {
-    struct memory memory = {.limit = LIMIT_LUA_MEMORY_BYTES};
-    lua_State *L = memory_new_state(&memory);
+    lua_State *L = checker_state();
     char *message = NULL;
     int problem_line = line;
 
@@ -84,7 +115,7 @@ char *lua_check_syntax(const char *text, const char *file, int line, bool expres
             problem_line = line; /* "attempt to load a binary chunk" has no place of its own */
         message = g_strdup_printf("%s:%d: %s", file, problem_line, rest);
     }
-    lua_close(L);
+    lua_settop(L, 0);
     if (message && ret_line)
         *ret_line = problem_line;
     return message;

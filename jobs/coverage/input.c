@@ -1,13 +1,11 @@
 /* input: see input.h. A text lives only while it is parsed, so that memory holds as many texts as there are threads. */
 #include "jobs/coverage/input.h"
 #include "core/limits.h"
+#include "core/parallel.h"
 #include "core/yaml.h"
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
-
-/* Parsing is a few hundred microseconds a file: more threads than this only wait for the disk and the allocator. */
-enum { MAX_THREADS = 8, FILES_WORTH_A_THREAD = 64 };
 
 struct input *input_new(enum input_kind kind, const char *root, const char *file)
 {
@@ -109,37 +107,22 @@ void input_read(struct input *input, const struct manifest_rules *rules, bool di
 
 struct work {
     const GPtrArray *inputs;
-    gint next; /* index of the input that the next free thread takes */
     const struct manifest_rules *rules;
     bool (*wants_digests)(const void *arg, const struct input *input);
     const void *arg;
 };
 
-static void *read_some(void *data)
+static void read_one(void *arg, guint index)
 {
-    struct work *work = data;
-    for (;;) {
-        guint i = (guint)g_atomic_int_add(&work->next, 1);
-        if (i >= work->inputs->len)
-            return NULL;
-        struct input *input = work->inputs->pdata[i];
-        if (!input->skipped && !input->rendered)
-            input_read(input, work->rules, work->wants_digests && work->wants_digests(work->arg, input));
-    }
+    const struct work *work = arg;
+    struct input *input = work->inputs->pdata[index];
+    if (!input->skipped && !input->rendered)
+        input_read(input, work->rules, work->wants_digests && work->wants_digests(work->arg, input));
 }
 
 void inputs_read(const GPtrArray *inputs, const struct manifest_rules *rules,
                  bool (*wants_digests)(const void *arg, const struct input *input), const void *arg)
 {
-    struct work work = {inputs, 0, rules, wants_digests, arg};
-    GThread *threads[MAX_THREADS];
-    guint count = MIN(MIN(g_get_num_processors(), MAX_THREADS), inputs->len / FILES_WORTH_A_THREAD), started = 0;
-    for (guint i = 1; i < count; i++) {
-        GThread *thread = g_thread_try_new("coverage", read_some, &work, NULL); /* without one it only takes longer */
-        if (thread)
-            threads[started++] = thread;
-    }
-    read_some(&work);
-    while (started > 0)
-        g_thread_join(threads[--started]);
+    struct work work = {inputs, rules, wants_digests, arg};
+    parallel_each(inputs->len, read_one, &work);
 }

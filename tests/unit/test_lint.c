@@ -1,6 +1,7 @@
 /* lint: names across the files of a repository, and the Lua mentions it is based on. */
 #include "tests/unit/support.h"
 
+#include "core/lua_lex.h"
 #include "jobs/lint.h"
 #include "jobs/lint_rules.h"
 #include "jobs/lua_globals.h"
@@ -46,7 +47,8 @@ static void test_scan(void **state)
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(GString) seen = g_string_new(NULL);
-        lua_scan(rows[i].text, 1, on_mention, seen);
+        g_autoptr(GArray) tokens = lua_lex(rows[i].text, 1);
+        lua_scan(tokens, on_mention, seen);
         if (strcmp(seen->str, rows[i].wanted) != 0)
             row_failed(rows[i].why, "got '%s'", seen->str);
     }
@@ -204,7 +206,8 @@ static void test_globals(void **state)
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(GString) seen = g_string_new(NULL);
-        lua_globals(rows[i].text, 1, on_use, seen);
+        g_autoptr(GArray) tokens = lua_lex(rows[i].text, 1);
+        lua_globals(tokens, on_use, seen);
         if (strcmp(seen->str, rows[i].wanted) != 0)
             row_failed(rows[i].why, "got '%s'", seen->str);
     }
