@@ -5,6 +5,7 @@
 #include "core/limits.h"
 #include "core/yaml_build.h"
 #include "core/yaml_guard.h"
+#include "core/yaml_lines.h"
 #include "core/yaml_text.h"
 #include <libfyaml.h>
 #include <string.h>
@@ -290,6 +291,8 @@ static bool take(void *arg, struct yaml_document *document)
 struct yaml_document *yaml_parse(const char *text, size_t length, const char *file, int line_offset, GError **error)
 {
     struct first_two two = {{NULL, NULL}, 0};
+    if (yaml_lines_are(text, length))
+        return yaml_lines_read(text, length, file, line_offset, error);
     bool fine = yaml_each(text, length, file, line_offset, take, &two, error);
     if (fine && two.count == 0)
         return empty_document(1 + line_offset);

@@ -2,6 +2,7 @@
 #include "core/errors.h"
 #include "core/limits.h"
 #include "core/yaml.h"
+#include "core/yaml_lines.h"
 #include "tests/unit/support.h"
 #include <math.h>
 #include <string.h>
@@ -176,6 +177,63 @@ static GPtrArray *documents_of(const char *text, GError **error)
     return documents;
 }
 
+static bool keep_first(void *arg, struct yaml_document *document)
+{
+    *(struct yaml_document **)arg = document;
+    return false;
+}
+
+static bool same_tree(const struct yaml_node *a, const struct yaml_node *b)
+{
+    bool same = a->kind == b->kind && a->line == b->line && a->column == b->column && a->count == b->count &&
+                strcmp(a->text, b->text) == 0;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = same_tree(a->items[i], b->items[i]) && (!a->keys || same_tree(a->keys[i], b->keys[i]));
+    return same;
+}
+
+/* What is read without libfyaml is read as with it: yaml_each() never does without. */
+static void test_lines(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why, *text;
+        bool taken;
+    } rows[] = {
+        {"one", "effect: read\n", true},
+        {"indented", "   effect: read\n   timeout: 30s\n", true},
+        {"words of the core schema", "a: true\nb: null\nc: 0x1f\nd: 1e5\ne: 12\nf: 1.5\ng: yes\nh: 0o17\n", true},
+        {"a bound param", "hosts: $params.host\n", true},
+        {"twice", "a: b\na: c\n", true},
+        {"two depths", "a: b\n c: d\n", false},
+        {"deeper first", " a: b\nc: d\n", false},
+        {"no value", "a:\nb: c\n", false},
+        {"no end", "a: b", false},
+        {"a space behind", "a: b \n", false},
+        {"two spaces", "a:  b\n", false},
+        {"a comment", "a: b #c\n", false},
+        {"a quote", "a: 'b'\n", false},
+        {"an indicator first", "a: -b\n", false},
+        {"a list", "a: [b]\n", false},
+        {"a merge", "<<: b\n", false},
+        {"an empty line", "a: b\n\nc: d\n", false},
+        {"an empty text", "", false},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL, slow_error = NULL;
+        size_t length = strlen(rows[i].text);
+        struct yaml_document *slow = NULL;
+        g_autoptr(yaml_document) fast = yaml_parse(rows[i].text, length, "f", 4, &error);
+        yaml_each(rows[i].text, length, "f", 4, keep_first, &slow, &slow_error);
+        if (yaml_lines_are(rows[i].text, length) != rows[i].taken)
+            row_failed(rows[i].why, "it is %staken", rows[i].taken ? "not " : "");
+        if (rows[i].taken && (g_strcmp0(error ? error->message : NULL, slow_error ? slow_error->message : NULL) != 0 ||
+                              (fast && !same_tree(yaml_root(fast), yaml_root(slow)))))
+            row_failed(rows[i].why, "it is read otherwise: %s", error ? error->message : "another tree");
+        yaml_document_free(slow);
+    }
+}
+
 static void test_documents(void **state)
 {
     (void)state;
@@ -284,9 +342,9 @@ static void test_merge_bomb(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),     cmocka_unit_test(test_errors), cmocka_unit_test(test_places),
-        cmocka_unit_test(test_documents),  cmocka_unit_test(test_bombs),  cmocka_unit_test(test_large_but_good),
-        cmocka_unit_test(test_merge_bomb),
+        cmocka_unit_test(test_values),         cmocka_unit_test(test_errors),     cmocka_unit_test(test_places),
+        cmocka_unit_test(test_lines),          cmocka_unit_test(test_documents),  cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_large_but_good), cmocka_unit_test(test_merge_bomb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
