@@ -4,6 +4,7 @@
 #include "core/errors.h"
 #include "core/wire.h"
 #include "jobs/field.h"
+#include "jobs/fields.h"
 #include <string.h>
 
 #define MAX_TIMES 100000
@@ -134,10 +135,10 @@ static void read_choice(const struct field_reader *reader, const struct yaml_nod
 }
 
 #define CHOICE_READER(NAME, ...)                                                                                       \
+    static const char *const NAME##_words[] = {__VA_ARGS__, NULL};                                                     \
     READER(NAME)                                                                                                       \
     {                                                                                                                  \
-        static const char *const choices[] = {__VA_ARGS__, NULL};                                                      \
-        read_choice(reader, key, value, target, choices);                                                              \
+        read_choice(reader, key, value, target, NAME##_words);                                                         \
     }
 
 CHOICE_READER(read_error_code, "dns", "connect", "host_key", "auth", "channel", "timeout", "lost", "file",
@@ -151,30 +152,38 @@ CHOICE_READER(read_reason, "step_failed", "not_verified", "timed_out", "denied",
 /* ---- answers of hosts ---- */
 
 static const struct field answer_fields[] = {
-    {"run", FIELD_READ, .read = read_words},
-    {"script", FIELD_READ, .read = read_text},
-    {"step", FIELD_READ, .read = read_text},
-    {"upload", FIELD_READ, .read = read_text},
-    {"download", FIELD_READ, .read = read_text},
-    {"reachable", FIELD_READ, .read = read_bool},
-    {"shell", FIELD_READ, .read = read_shell},
-    {"sudo", FIELD_READ, .read = read_sudo},
-    {"stdin", FIELD_READ, .read = read_text},
-    {"env", FIELD_READ, .read = read_env},
-    {"cwd", FIELD_READ, .read = read_text},
-    {"pty", FIELD_READ, .read = read_bool},
-    {"mode", FIELD_READ, .read = read_text},
-    {"content", FIELD_READ, .read = read_text},
-    {"sha256", FIELD_READ, .read = read_text},
-    {"base64", FIELD_READ, .read = read_text},
-    {"stdout", FIELD_READ, .read = read_text},
-    {"stderr", FIELD_READ, .read = read_text},
-    {"code", FIELD_READ, .read = read_code},
-    {"signal", FIELD_READ, .read = read_text},
-    {"error", FIELD_READ, .read = read_error_code},
-    {"message", FIELD_READ, .read = read_text},
-    {"takes", FIELD_READ, .read = read_takes},
-    {"times", FIELD_READ, .read = read_times},
+    {"run", FIELD_READ, .read = read_words, .shape = SHAPE_TEXT, .many = MANY_LIST,
+     .help = "the words of h:run or exec that this answers"},
+    {"script", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "the text of h:script that this answers"},
+    {"step", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "the shell step that this answers"},
+    {"upload", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "the path of h:upload that this answers"},
+    {"download", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT,
+     .help = "the path of h:download that this answers"},
+    {"reachable", FIELD_READ, .read = read_bool, .shape = SHAPE_BOOL, .help = "the answer to h:reachable"},
+    {"shell", FIELD_READ, .read = read_shell, .shape = SHAPE_TEXT, .choices = read_shell_words,
+     .help = "the script's shell"},
+    {"sudo", FIELD_READ, .read = read_sudo, .shape = SHAPE_TEXT, .help = "true, or the user that the command becomes"},
+    {"stdin", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT,
+     .help = "what the command must get on standard input"},
+    {"env", FIELD_READ, .read = read_env, .shape = SHAPE_TEXT_MAP, .help = "environment variables that it must get"},
+    {"cwd", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "directory that it must run in"},
+    {"pty", FIELD_READ, .read = read_bool, .shape = SHAPE_BOOL, .help = "it must run with a terminal"},
+    {"mode", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "the mode that an upload must say"},
+    {"content", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT,
+     .help = "bytes that are uploaded, or that a download gives"},
+    {"sha256", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "hash of the bytes that are uploaded"},
+    {"base64", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "bytes in base64 instead of content"},
+    {"stdout", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "what it writes there"},
+    {"stderr", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "what it writes there"},
+    {"code", FIELD_READ, .read = read_code, .shape = SHAPE_INTEGER, .minimum = 0, .maximum = 255,
+     .help = "exit code; 0"},
+    {"signal", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "name of the signal that ended it"},
+    {"error", FIELD_READ, .read = read_error_code, .shape = SHAPE_TEXT, .choices = read_error_code_words,
+     .help = "code of the error that comes instead of an answer"},
+    {"message", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "the error's text"},
+    {"takes", FIELD_READ, .read = read_takes, .shape = SHAPE_DURATION, .help = "time that passes until the answer"},
+    {"times", FIELD_READ, .read = read_times, .shape = SHAPE_INTEGER, .minimum = 1, .maximum = MAX_TIMES,
+     .help = "how often this answer is given; 1"},
     {NULL},
 };
 
@@ -262,22 +271,29 @@ READER(read_headers)
 CHOICE_READER(read_http_error, "unavailable", "timeout", "too_large", "invalid")
 
 static const struct field http_fields[] = {
-    {"get", FIELD_READ, .read = read_text},
-    {"head", FIELD_READ, .read = read_text},
-    {"post", FIELD_READ, .read = read_text},
-    {"put", FIELD_READ, .read = read_text},
-    {"patch", FIELD_READ, .read = read_text},
-    {"delete", FIELD_READ, .read = read_text},
-    {"headers", FIELD_READ, .read = read_headers},
-    {"json", FIELD_READ, .read = read_any},
-    {"body", FIELD_READ, .read = read_text},
-    {"status", FIELD_READ, .read = read_status},
-    {"answer_headers", FIELD_READ, .read = read_headers},
-    {"answer", FIELD_READ, .read = read_any},
-    {"error", FIELD_READ, .read = read_http_error},
-    {"message", FIELD_READ, .read = read_text},
-    {"takes", FIELD_READ, .read = read_takes},
-    {"times", FIELD_READ, .read = read_times},
+    {"get", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "the URL of a GET request that this answers"},
+    {"head", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "the URL of a HEAD request that this answers"},
+    {"post", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "the URL of a POST request that this answers"},
+    {"put", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "the URL of a PUT request that this answers"},
+    {"patch", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT,
+     .help = "the URL of a PATCH request that this answers"},
+    {"delete", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT,
+     .help = "the URL of a DELETE request that this answers"},
+    {"headers", FIELD_READ, .read = read_headers, .shape = SHAPE_TEXT_MAP,
+     .help = "headers that the request must have"},
+    {"json", FIELD_READ, .read = read_any, .shape = SHAPE_ANY, .help = "the JSON that its body must be"},
+    {"body", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "the bytes that its body must be"},
+    {"status", FIELD_READ, .read = read_status, .shape = SHAPE_INTEGER, .minimum = 100, .maximum = 599,
+     .help = "status of the answer; 200"},
+    {"answer_headers", FIELD_READ, .read = read_headers, .shape = SHAPE_TEXT_MAP, .help = "headers of the answer"},
+    {"answer", FIELD_READ, .read = read_any, .shape = SHAPE_ANY,
+     .help = "body of the answer: text, or a value that becomes JSON"},
+    {"error", FIELD_READ, .read = read_http_error, .shape = SHAPE_TEXT, .choices = read_http_error_words,
+     .help = "code of the error that comes instead of an answer"},
+    {"message", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "the error's text"},
+    {"takes", FIELD_READ, .read = read_takes, .shape = SHAPE_DURATION, .help = "time that passes until the answer"},
+    {"times", FIELD_READ, .read = read_times, .shape = SHAPE_INTEGER, .minimum = 1, .maximum = MAX_TIMES,
+     .help = "how often this answer is given; 1"},
     {NULL},
 };
 
@@ -304,11 +320,13 @@ READER(read_http)
 /* ---- approvals ---- */
 
 static const struct field approval_fields[] = {
-    {"decision", FIELD_READ, .required = true, .read = read_decision},
-    {"by", FIELD_READ, .read = read_text},
-    {"inputs", FIELD_READ, .read = read_map},
-    {"hosts", FIELD_READ, .read = read_words},
-    {"shows", FIELD_READ, .read = read_map},
+    {"decision", FIELD_READ, .required = true, .read = read_decision, .shape = SHAPE_TEXT,
+     .choices = read_decision_words, .help = "what the approver says"},
+    {"by", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT, .help = "who decides; tester"},
+    {"inputs", FIELD_READ, .read = read_map, .shape = SHAPE_MAP, .help = "what the approver fills in"},
+    {"hosts", FIELD_READ, .read = read_words, .shape = SHAPE_TEXT, .many = MANY_LIST,
+     .help = "hosts that the request must show"},
+    {"shows", FIELD_READ, .read = read_map, .shape = SHAPE_MAP, .help = "values that the request must show, by path"},
     {NULL},
 };
 
@@ -332,16 +350,17 @@ READER(read_approvals)
 
 /* ---- expectations ---- */
 
+static const char *const step_results[] = {"ok",     "failed",  "skipped",     "timed_out", "cancelled",
+                                           "denied", "expired", "not_reached", "unknown",   NULL};
+
 READER(read_step_results)
 {
-    static const char *const results[] = {"ok",     "failed",  "skipped",     "timed_out", "cancelled",
-                                          "denied", "expired", "not_reached", "unknown",   NULL};
     json_t *steps = json_object();
     json_object_set_new(target, key->text, steps);
     if (!want(reader, key, value, value->kind == YAML_MAP, "a map of steps to results"))
         return;
     for (size_t i = 0; i < value->count; i++)
-        read_choice(reader, value->keys[i], value->items[i], steps, results);
+        read_choice(reader, value->keys[i], value->items[i], steps, step_results);
 }
 
 READER(read_reports)
@@ -354,14 +373,21 @@ READER(read_reports)
 }
 
 static const struct field expect_fields[] = {
-    {"state", FIELD_READ, .read = read_state},
-    {"reason", FIELD_READ, .read = read_reason},
-    {"verified", FIELD_READ, .read = read_bool_or_null},
-    {"steps", FIELD_READ, .read = read_step_results},
-    {"data", FIELD_READ, .read = read_map},
-    {"notes", FIELD_READ, .read = read_words},
-    {"reports", FIELD_READ, .read = read_reports},
-    {"error", FIELD_READ, .read = read_text},
+    {"state", FIELD_READ, .read = read_state, .shape = SHAPE_TEXT, .choices = read_state_words,
+     .help = "state of the run; succeeded"},
+    {"reason", FIELD_READ, .read = read_reason, .shape = SHAPE_TEXT, .choices = read_reason_words,
+     .help = "why it ended"},
+    {"verified", FIELD_READ, .read = read_bool_or_null, .shape = SHAPE_BOOL_OR_NULL,
+     .help = "true, false, or null when nothing verified it"},
+    {"steps", FIELD_READ, .read = read_step_results, .shape = SHAPE_TEXT, .many = MANY_MAP, .choices = step_results,
+     .help = "results of steps, by id"},
+    {"data", FIELD_READ, .read = read_map, .shape = SHAPE_MAP, .help = "keys of data, each as a whole"},
+    {"notes", FIELD_READ, .read = read_words, .shape = SHAPE_TEXT, .many = MANY_LIST,
+     .help = "texts that must be among the notes"},
+    {"reports", FIELD_READ, .read = read_reports, .shape = SHAPE_MAP, .many = MANY_LIST,
+     .help = "maps, each of which must be part of a report"},
+    {"error", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT,
+     .help = "words that the first failed step's error must hold"},
     {NULL},
 };
 
@@ -375,18 +401,26 @@ READER(read_expect)
 /* ---- cases and the file ---- */
 
 static const struct field case_fields[] = {
-    {"name", FIELD_READ, .required = true, .read = read_text},
-    {"params", FIELD_READ, .read = read_map},
-    {"alert", FIELD_READ, .read = read_map},
-    {"incident", FIELD_READ, .read = read_map},
-    {"now", FIELD_READ, .read = read_now},
-    {"order", FIELD_READ, .read = read_order},
-    {"hosts", FIELD_READ, .read = read_hosts},
-    {"exec", FIELD_READ, .read = read_exec},
-    {"http", FIELD_READ, .read = read_http},
-    {"secrets", FIELD_READ, .read = read_env},
-    {"approvals", FIELD_READ, .read = read_approvals},
-    {"expect", FIELD_READ, .read = read_expect},
+    {"name", FIELD_READ, .required = true, .read = read_text, .shape = SHAPE_TEXT, .help = "says what the case shows"},
+    {"params", FIELD_READ, .read = read_map, .shape = SHAPE_MAP, .help = "as a person gives them"},
+    {"alert", FIELD_READ, .read = read_map, .shape = SHAPE_MAP, .help = "the alert that the run is for"},
+    {"incident", FIELD_READ, .read = read_map, .shape = SHAPE_MAP, .help = "the incident that the run is for"},
+    {"now", FIELD_READ, .read = read_now, .shape = SHAPE_TEXT,
+     .help = "when the run begins, such as 2026-11-21T22:42:23Z"},
+    {"order", FIELD_READ, .read = read_order, .shape = SHAPE_TEXT, .choices = read_order_words,
+     .help = "any: answers of a host may be asked for in any order; strict"},
+    {"hosts", FIELD_READ, .read = read_hosts, .shape = SHAPE_FIELDS, .many = MANY_MAP_OF_LISTS, .fields = answer_fields,
+     .help = "what hosts answer, in order, by name"},
+    {"exec", FIELD_READ, .read = read_exec, .shape = SHAPE_FIELDS, .many = MANY_LIST, .fields = answer_fields,
+     .help = "what programs of exec() answer, in order"},
+    {"http", FIELD_READ, .read = read_http, .shape = SHAPE_FIELDS, .many = MANY_LIST, .fields = http_fields,
+     .help = "what HTTP servers answer, in order"},
+    {"secrets", FIELD_READ, .read = read_env, .shape = SHAPE_TEXT_MAP,
+     .help = "values of the secrets that steps ask for"},
+    {"approvals", FIELD_READ, .read = read_approvals, .shape = SHAPE_FIELDS, .many = MANY_MAP,
+     .choices = read_decision_words, .fields = approval_fields, .help = "decisions, by step"},
+    {"expect", FIELD_READ, .read = read_expect, .shape = SHAPE_FIELDS, .fields = expect_fields,
+     .help = "what must come of it"},
     {NULL},
 };
 
@@ -407,9 +441,11 @@ READER(read_cases)
     }
 }
 
-static const struct field file_fields[] = {
-    {"runbook", FIELD_READ, .read = read_text},
-    {"cases", FIELD_READ, .required = true, .read = read_cases},
+const struct field casefile_fields[] = {
+    {"runbook", FIELD_READ, .read = read_text, .shape = SHAPE_TEXT,
+     .help = "an id, or a path like ./disk-full.md; without it the file of the same name"},
+    {"cases", FIELD_READ, .required = true, .read = read_cases, .shape = SHAPE_FIELDS, .many = MANY_LIST,
+     .fields = case_fields, .help = "what is tried"},
     {NULL},
 };
 
@@ -423,7 +459,7 @@ json_t *casefile_parse(const char *path, const char *text, size_t length, struct
         return NULL;
     }
     g_autoptr(json_t) file = json_object();
-    bool fine = field_read_map(&reader, yaml_root(document), "a test file", file_fields, file);
+    bool fine = field_read_map(&reader, yaml_root(document), "a test file", casefile_fields, file);
     return fine ? g_steal_pointer(&file) : NULL;
 }
 

@@ -28,6 +28,24 @@ enum field_kind {
     FIELD_IGNORE,   /* known, read elsewhere */
 };
 
+/* What a value looks like, for the JSON Schemas of editors (schema.h), where its `kind` does not say it: the reader of
+ * a FIELD_READ row knows more than this can tell, and never refuses less. */
+enum field_shape {
+    SHAPE_OF_KIND,
+    SHAPE_TEXT,  /* any scalar; one of `choices` when given */
+    SHAPE_TEXTS, /* a list of them, or one */
+    SHAPE_BOOL,
+    SHAPE_BOOL_OR_NULL,
+    SHAPE_INTEGER, /* within [minimum, maximum] */
+    SHAPE_DURATION,
+    SHAPE_TEXT_MAP, /* names to scalars */
+    SHAPE_MAP,
+    SHAPE_ANY,
+    SHAPE_FIELDS,   /* a map with the keys of `fields`; one of `choices` instead when given */
+    SHAPE_VARIANTS, /* a map whose key `kind` is one of `choices`, which says which of `variants` it has */
+};
+enum field_many { MANY_NOT, MANY_LIST, MANY_MAP, MANY_MAP_OF_LISTS };
+
 struct field {
     const char *key;
     enum field_kind kind;
@@ -41,6 +59,11 @@ struct field {
     /* value is never NULL; `target` is the struct. */
     void (*read)(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
                  void *target);
+    const char *help; /* what the key is for, in a few words */
+    enum field_shape shape;
+    enum field_many many;
+    const struct field *fields;
+    const struct field *const *variants;
 };
 
 /* Reads `map`; `what` names it in messages ("param 'host'"). Strings and lists that a member held are freed. A null map

@@ -5,6 +5,7 @@
 #include "core/limits.h"
 #include "core/secret.h"
 #include "jobs/field.h"
+#include "jobs/fields.h"
 #include <string.h>
 
 struct host {
@@ -143,20 +144,25 @@ static void read_user(const struct field_reader *reader, const struct yaml_node 
 
 /* clang-format off */
 #define SHARED \
-    {"user", FIELD_READ, .read = read_user}, \
-    {"port", FIELD_INTEGER, .offset = offsetof(struct host, port), .minimum = 1, .maximum = 65535}, \
-    {"identity", FIELD_READ, .read = read_identity}, \
-    {"password", FIELD_READ, .read = read_password}, \
-    {"sudo_password", FIELD_READ, .read = read_sudo_password}
+    {"user", FIELD_READ, .read = read_user, .shape = SHAPE_TEXT, .help = "who to sign in as"}, \
+    {"port", FIELD_INTEGER, .offset = offsetof(struct host, port), .minimum = 1, .maximum = 65535, .help = "of the SSH server; 22"}, \
+    {"identity", FIELD_READ, .read = read_identity, .shape = SHAPE_TEXT, .help = "private key: file:PATH or env:NAME"}, \
+    {"password", FIELD_READ, .read = read_password, .shape = SHAPE_TEXT, .help = "name of a password in the runner's configuration, to sign in with"}, \
+    {"sudo_password", FIELD_READ, .read = read_sudo_password, .shape = SHAPE_TEXT, .help = "name of a password in the runner's configuration, for sudo"}
 /* clang-format on */
 
 static const struct field host_fields[] = {
     SHARED,
-    {"address", FIELD_READ, .read = read_address},
-    {"aliases", FIELD_READ, .read = read_aliases},
-    {"labels", FIELD_READ, .read = read_labels},
-    {"jump", FIELD_STRING, .offset = offsetof(struct host, jump)},
-    {"host_key", FIELD_READ, .read = read_host_key},
+    {"address", FIELD_READ, .read = read_address, .shape = SHAPE_TEXT,
+     .help = "host name or IP address; without it the name"},
+    {"aliases", FIELD_READ, .read = read_aliases, .shape = SHAPE_TEXTS,
+     .help = "other names, as alerts and people write them"},
+    {"labels", FIELD_READ, .read = read_labels, .shape = SHAPE_TEXT, .many = MANY_MAP,
+     .help = "what host filters ask for"},
+    {"jump", FIELD_STRING, .offset = offsetof(struct host, jump),
+     .help = "another host of the inventory, through which this one is reached"},
+    {"host_key", FIELD_READ, .read = read_host_key, .shape = SHAPE_TEXT,
+     .help = "fingerprint, as ssh-keygen -lf prints it"},
     {NULL},
 };
 
@@ -197,9 +203,11 @@ static void read_hosts(const struct field_reader *reader, const struct yaml_node
         read_host(reader, value->keys[i], value->items[i], target);
 }
 
-static const struct field file_fields[] = {
-    {"defaults", FIELD_READ, .read = read_defaults},
-    {"hosts", FIELD_READ, .read = read_hosts},
+const struct field inventory_fields[] = {
+    {"defaults", FIELD_READ, .read = read_defaults, .shape = SHAPE_FIELDS, .fields = default_fields,
+     .help = "for hosts that do not say otherwise"},
+    {"hosts", FIELD_READ, .read = read_hosts, .shape = SHAPE_FIELDS, .many = MANY_MAP, .fields = host_fields,
+     .help = "machines that steps may reach, by name"},
     {NULL},
 };
 
@@ -307,7 +315,7 @@ json_t *inventory_parse(const char *path, const char *text, size_t length, struc
     struct inventory inventory = {.hosts = g_ptr_array_new_with_free_func((GDestroyNotify)host_free)};
     json_t *json = NULL;
     if (document) {
-        field_read_map(&reader, yaml_root(document), "the inventory", file_fields, &inventory);
+        field_read_map(&reader, yaml_root(document), "the inventory", inventory_fields, &inventory);
         check_names(&reader, &inventory);
         for (guint i = 0; i < inventory.hosts->len; i++)
             check_jump(&reader, &inventory, inventory.hosts->pdata[i]);

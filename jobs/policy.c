@@ -3,6 +3,7 @@
 #include "jobs/policy.h"
 #include "core/limits.h"
 #include "jobs/field.h"
+#include "jobs/fields.h"
 #include <string.h>
 
 #define DAY_MS (24 * 60 * 60 * 1000LL)
@@ -29,10 +30,11 @@ struct file {
 };
 
 static const struct field team_fields[] = {
-    {"members", FIELD_STRINGS, .offset = offsetof(struct team, members)},
-    {"oncall", .kind = FIELD_IGNORE, .not_enforced = "nobody is looked up in it"},
-    {"hours", .kind = FIELD_IGNORE, .not_enforced = "every hour counts the same"},
-    {"channels", .kind = FIELD_IGNORE, .not_enforced = "nothing is sent there"},
+    {"members", FIELD_STRINGS, .offset = offsetof(struct team, members), .help = "users of the team"},
+    {"oncall", .kind = FIELD_IGNORE, .not_enforced = "nobody is looked up in it", .help = "who is on call"},
+    {"hours", .kind = FIELD_IGNORE, .not_enforced = "every hour counts the same", .help = "working hours"},
+    {"channels", .kind = FIELD_IGNORE, .not_enforced = "nothing is sent there",
+     .help = "where messages to the team go"},
     {NULL},
 };
 
@@ -115,8 +117,10 @@ static void read_from(const struct field_reader *reader, const struct yaml_node 
 }
 
 static const struct field need_fields[] = {
-    {"count", FIELD_INTEGER, .offset = offsetof(struct need, count), .minimum = 1, .maximum = 100},
-    {"from", FIELD_READ, .read = read_from, .required = true},
+    {"count", FIELD_INTEGER, .offset = offsetof(struct need, count), .minimum = 1, .maximum = 100,
+     .help = "how many different people; 1"},
+    {"from", FIELD_READ, .read = read_from, .required = true, .shape = SHAPE_TEXT_MAP, .many = MANY_LIST,
+     .help = "who may decide: {user: NAME}, {team: NAME}, {role: ROLE}"},
     {NULL},
 };
 
@@ -138,12 +142,17 @@ static void read_need(const struct field_reader *reader, const struct yaml_node 
 }
 
 static const struct field policy_fields[] = {
-    {"need", FIELD_READ, .read = read_need, .required = true},
-    {"expires", FIELD_DURATION, .offset = offsetof(struct policy, expires_ms), .minimum = 1000, .maximum = 30 * DAY_MS},
-    {"self_approval", FIELD_BOOL, .offset = offsetof(struct policy, self_approval)},
-    {"escalate", .kind = FIELD_IGNORE, .refused = "nobody else would be asked"},
-    {"ask", .kind = FIELD_IGNORE, .refused = "every step with this policy asks at any hour"},
-    {"break_glass", .kind = FIELD_IGNORE, .refused = "no role may pass a policy"},
+    {"need", FIELD_READ, .read = read_need, .required = true, .shape = SHAPE_FIELDS, .many = MANY_LIST,
+     .fields = need_fields, .help = "who must agree: every entry must be met"},
+    {"expires", FIELD_DURATION, .offset = offsetof(struct policy, expires_ms), .minimum = 1000, .maximum = 30 * DAY_MS,
+     .help = "a request that nobody answers is denied then; 30m"},
+    {"self_approval", FIELD_BOOL, .offset = offsetof(struct policy, self_approval),
+     .help = "who started the run may decide; false"},
+    {"escalate", .kind = FIELD_IGNORE, .refused = "nobody else would be asked", .help = "who is asked next"},
+    {"ask", .kind = FIELD_IGNORE, .refused = "every step with this policy asks at any hour",
+     .help = "when it is asked for"},
+    {"break_glass", .kind = FIELD_IGNORE, .refused = "no role may pass a policy",
+     .help = "a role that may pass it with a reason"},
     {NULL},
 };
 
@@ -166,9 +175,11 @@ static void read_policies(const struct field_reader *reader, const struct yaml_n
     }
 }
 
-static const struct field file_fields[] = {
-    {"teams", FIELD_READ, .read = read_teams},
-    {"policies", FIELD_READ, .read = read_policies},
+const struct field policy_file_fields[] = {
+    {"teams", FIELD_READ, .read = read_teams, .shape = SHAPE_FIELDS, .many = MANY_MAP, .fields = team_fields,
+     .help = "owners of runbooks, by name"},
+    {"policies", FIELD_READ, .read = read_policies, .shape = SHAPE_FIELDS, .many = MANY_MAP, .fields = policy_fields,
+     .help = "who may approve steps, by name"},
     {NULL},
 };
 
@@ -193,7 +204,7 @@ json_t *policy_parse(const char *path, const char *text, size_t length, struct f
     struct file file = {json_object(), json_object()};
     if (document) {
         const struct yaml_node *root = yaml_root(document), *policies = yaml_get(root, "policies");
-        field_read_map(&reader, root, "the teams file", file_fields, &file);
+        field_read_map(&reader, root, "the teams file", policy_file_fields, &file);
         if (policies)
             check_teams(&reader, &file, policies);
     } else {

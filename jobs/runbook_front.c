@@ -61,26 +61,37 @@ static void read_hosts(const struct field_reader *reader, const struct yaml_node
     parser_read_filter(reader, key, value, &((struct runbook *)target)->hosts);
 }
 
-static const struct field fields[] = {
-    {"hikeshi", FIELD_READ, .read = read_version},
-    {"id", FIELD_READ, .read = read_id},
-    {"aliases", FIELD_READ, .read = read_aliases},
-    {"title", FIELD_STRING, .offset = offsetof(struct runbook, title)},
-    {"owner", FIELD_STRING, .offset = offsetof(struct runbook, owner)},
-    {"severity", FIELD_STRING, .offset = offsetof(struct runbook, severity), .choices = severities},
-    {"covers", FIELD_READ, .read = read_covers},
-    {"hosts", FIELD_READ, .read = read_hosts},
-    {"secrets", FIELD_STRINGS, .offset = offsetof(struct runbook, secrets)},
-    {"params", FIELD_READ, .read = runbook_read_params},
-    {"inputs", FIELD_READ, .read = runbook_read_inputs},
-    {"triggers", FIELD_READ, .read = runbook_read_triggers},
-    {"limits", FIELD_READ, .read = runbook_read_limits},
+const struct field runbook_front_fields[] = {
+    {"hikeshi", FIELD_READ, .read = read_version, .shape = SHAPE_INTEGER, .minimum = 1, .maximum = 1,
+     .help = "version of the format: 1"},
+    {"id", FIELD_READ, .read = read_id, .shape = SHAPE_TEXT,
+     .help = "name that runs, links and the API use; without it the path below the runbook folder, without .md"},
+    {"aliases", FIELD_READ, .read = read_aliases, .shape = SHAPE_TEXTS, .help = "older ids that still lead here"},
+    {"title", FIELD_STRING, .offset = offsetof(struct runbook, title),
+     .help = "what people see; without it the first heading"},
+    {"owner", FIELD_STRING, .offset = offsetof(struct runbook, owner), .help = "a team of hikeshi/teams.yaml"},
+    {"severity", FIELD_STRING, .offset = offsetof(struct runbook, severity), .choices = severities,
+     .help = "used when the sender gives none"},
+    {"covers", FIELD_READ, .read = read_covers, .shape = SHAPE_TEXTS,
+     .help = "what the file is about: alert/NAME, KIND/NAME or KIND/NAMESPACE/NAME"},
+    {"hosts", FIELD_READ, .read = read_hosts, .shape = SHAPE_TEXT,
+     .help = "host filter: the most that this runbook may touch"},
+    {"secrets", FIELD_STRINGS, .offset = offsetof(struct runbook, secrets),
+     .help = "names of the secrets that secret() gives its steps"},
+    {"params", FIELD_READ, .read = runbook_read_params, .shape = SHAPE_FIELDS, .many = MANY_MAP,
+     .fields = runbook_param_fields, .help = "values that a run is started with, by name"},
+    {"inputs", FIELD_READ, .read = runbook_read_inputs, .shape = SHAPE_FIELDS, .many = MANY_MAP,
+     .fields = runbook_param_fields, .help = "values that approvers fill in, by name"},
+    {"triggers", FIELD_READ, .read = runbook_read_triggers, .shape = SHAPE_VARIANTS, .many = MANY_LIST,
+     .choices = trigger_kind_names, .variants = runbook_trigger_fields, .help = "what starts runs"},
+    {"limits", FIELD_READ, .read = runbook_read_limits, .shape = SHAPE_FIELDS, .fields = runbook_limit_fields,
+     .help = "how long, how often and how wide runs may be"},
     {NULL},
 };
 
 void runbook_read_front(struct parser *parser, const struct yaml_node *root)
 {
-    field_read_map(&parser->reader, root, "the front matter of a runbook", fields, parser->runbook);
+    field_read_map(&parser->reader, root, "the front matter of a runbook", runbook_front_fields, parser->runbook);
 }
 
 void runbook_read_document(struct runbook *runbook, const struct yaml_node *root)

@@ -47,33 +47,43 @@ static void read_lock(const struct field_reader *reader, const struct yaml_node 
                     value->text);
 }
 
+static const char *const overflows[] = {"drop", "queue", "replace", NULL};
+
 static void read_overflow(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
                           void *target)
 {
-    static const char *const choices[] = {"drop", "queue", "replace", NULL};
     static const struct field row = {"overflow", FIELD_STRING, .offset = offsetof(struct limits, overflow),
-                                     .choices = choices};
+                                     .choices = overflows};
     if (field_read_value(reader, &row, key, value, target) && strcmp(value->text, "replace") == 0)
         field_error(reader, "not-enforced", value, NULL,
                     "'overflow: replace' is not enforced by this version: write drop or queue");
 }
 
-static const struct field fields[] = {
-    {"timeout", FIELD_DURATION, .offset = offsetof(struct limits, timeout_ms), .minimum = 1, .maximum = 7 * DAY_MS},
-    {"concurrency", FIELD_INTEGER, .offset = offsetof(struct limits, concurrency), .minimum = 1, .maximum = 10000},
-    {"per", FIELD_READ, .read = read_per},
-    {"overflow", FIELD_READ, .read = read_overflow},
-    {"cooldown", FIELD_DURATION, .offset = offsetof(struct limits, cooldown_ms), .minimum = 0, .maximum = 366 * DAY_MS},
-    {"max_runs", FIELD_READ, .read = read_max_runs},
-    {"max_hosts", FIELD_INTEGER, .offset = offsetof(struct limits, max_hosts), .minimum = 1, .maximum = 100000},
-    {"max_percent", FIELD_INTEGER, .offset = offsetof(struct limits, max_percent), .minimum = 1, .maximum = 100},
-    {"lock", FIELD_READ, .read = read_lock, .refused = "other runbooks would run beside it"},
-    {"breaker", FIELD_INTEGER, .offset = offsetof(struct limits, breaker), .minimum = 1, .maximum = 1000},
+const struct field runbook_limit_fields[] = {
+    {"timeout", FIELD_DURATION, .offset = offsetof(struct limits, timeout_ms), .minimum = 1, .maximum = 7 * DAY_MS,
+     .help = "running time of a run; waiting does not count; 30m"},
+    {"concurrency", FIELD_INTEGER, .offset = offsetof(struct limits, concurrency), .minimum = 1, .maximum = 10000,
+     .help = "runs at a time, for each value of per"},
+    {"per", FIELD_READ, .read = read_per, .shape = SHAPE_TEXTS,
+     .help = "paths whose values are counted apart: params.NAME, incident.NAME, alert.NAME"},
+    {"overflow", FIELD_READ, .read = read_overflow, .shape = SHAPE_TEXT, .choices = overflows,
+     .help = "what becomes of a run too many; queue"},
+    {"cooldown", FIELD_DURATION, .offset = offsetof(struct limits, cooldown_ms), .minimum = 0, .maximum = 366 * DAY_MS,
+     .help = "least time since the last run began"},
+    {"max_runs", FIELD_READ, .read = read_max_runs, .shape = SHAPE_TEXT, .help = "runs in a time, such as 10/1h"},
+    {"max_hosts", FIELD_INTEGER, .offset = offsetof(struct limits, max_hosts), .minimum = 1, .maximum = 100000,
+     .help = "hosts that one run may touch; 50"},
+    {"max_percent", FIELD_INTEGER, .offset = offsetof(struct limits, max_percent), .minimum = 1, .maximum = 100,
+     .help = "of the hosts that the runbook may touch"},
+    {"lock", FIELD_READ, .read = read_lock, .refused = "other runbooks would run beside it", .shape = SHAPE_TEXT,
+     .help = "name of a lock that runs of several runbooks share"},
+    {"breaker", FIELD_INTEGER, .offset = offsetof(struct limits, breaker), .minimum = 1, .maximum = 1000,
+     .help = "after so many failed or not verified runs in a row nothing starts by itself"},
     {NULL},
 };
 
 void runbook_read_limits(const struct field_reader *reader, const struct yaml_node *key G_GNUC_UNUSED,
                          const struct yaml_node *value, void *target)
 {
-    field_read_map(reader, value, "limits", fields, &((struct runbook *)target)->limits);
+    field_read_map(reader, value, "limits", runbook_limit_fields, &((struct runbook *)target)->limits);
 }

@@ -87,18 +87,24 @@ static void read_length(const struct field_reader *reader, const struct yaml_nod
     field_read_value(reader, &row, key, value, declaration->param);
 }
 
-static const struct field fields[] = {
-    {"type", FIELD_STRING, .offset = offsetof(struct declaration, type), .choices = param_type_names, .required = true},
-    {"required", FIELD_READ, .read = read_required},
-    {"default", FIELD_READ, .read = keep_fallback},
-    {"minimum", FIELD_READ, .read = keep_minimum},
-    {"maximum", FIELD_READ, .read = keep_maximum},
-    {"min_length", FIELD_READ, .read = read_length},
-    {"max_length", FIELD_READ, .read = read_length},
-    {"pattern", FIELD_READ, .read = keep_pattern},
-    {"choices", FIELD_READ, .read = keep_choices},
-    {"description", FIELD_READ, .read = read_description},
-    {"from", FIELD_READ, .read = read_from},
+const struct field runbook_param_fields[] = {
+    {"type", FIELD_STRING, .offset = offsetof(struct declaration, type), .choices = param_type_names, .required = true,
+     .help = "what values it takes"},
+    {"required", FIELD_READ, .read = read_required, .shape = SHAPE_BOOL, .help = "nothing starts without a value"},
+    {"default", FIELD_READ, .read = keep_fallback, .shape = SHAPE_ANY, .help = "the value when none is given"},
+    {"minimum", FIELD_READ, .read = keep_minimum, .shape = SHAPE_TEXT, .help = "least number or duration"},
+    {"maximum", FIELD_READ, .read = keep_maximum, .shape = SHAPE_TEXT, .help = "greatest number or duration"},
+    {"min_length", FIELD_READ, .read = read_length, .shape = SHAPE_INTEGER, .minimum = 0, .maximum = 1 << 20,
+     .help = "least number of characters"},
+    {"max_length", FIELD_READ, .read = read_length, .shape = SHAPE_INTEGER, .minimum = 0, .maximum = 1 << 20,
+     .help = "greatest number of characters"},
+    {"pattern", FIELD_READ, .read = keep_pattern, .shape = SHAPE_TEXT,
+     .help = "regular expression (PCRE) for the whole value"},
+    {"choices", FIELD_READ, .read = keep_choices, .shape = SHAPE_TEXTS,
+     .help = "the values of type choice; of an input also a path such as data.candidates"},
+    {"description", FIELD_READ, .read = read_description, .shape = SHAPE_TEXT, .help = "what people see beside it"},
+    {"from", FIELD_READ, .read = read_from, .shape = SHAPE_TEXT,
+     .help = "path that gives the value when an incident starts the run: alert.labels.NAME, incident.title"},
     {NULL},
 };
 
@@ -209,7 +215,7 @@ static struct param *read_declaration(const struct field_reader *reader, const s
     param->input = input;
     struct declaration declaration = {.param = param};
     g_autofree char *what = g_strdup_printf("%s '%s'", noun(param), name->text);
-    field_read_map(reader, map, what, fields, &declaration);
+    field_read_map(reader, map, what, runbook_param_fields, &declaration);
     param->type = param_type_named(declaration.type);
     if (declaration.type) {
         read_bound(reader, declaration.minimum, "minimum", param, &param->has_minimum, &param->minimum);

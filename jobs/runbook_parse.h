@@ -4,6 +4,7 @@
 
 #include "jobs/fence.h"
 #include "jobs/field.h"
+#include "jobs/fields.h"
 #include "jobs/markdown.h"
 #include "jobs/runbook.h"
 

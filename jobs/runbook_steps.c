@@ -38,22 +38,24 @@ static void read_id(const struct field_reader *reader, const struct yaml_node *k
         field_error(reader, "duplicate", value, NULL, "there is a step '%s' already", step->id);
 }
 
+static const char *const effects[] = {"read", "write", NULL};
+
 static void read_effect(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
                         void *target)
 {
-    static const char *const choices[] = {"read", "write", NULL};
-    static const struct field row = {"effect", FIELD_STRING, .choices = choices};
+    static const struct field row = {"effect", FIELD_STRING, .choices = effects};
     char *word = NULL;
     if (field_read_value(reader, &row, key, value, &word))
         ((struct step *)target)->effect_read = strcmp(word, "read") == 0;
     g_free(word);
 }
 
+static const char *const cancels[] = {"after", NULL};
+
 static void read_cancel(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
                         void *target)
 {
-    static const char *const choices[] = {"after", NULL};
-    static const struct field row = {"cancel", FIELD_STRING, .choices = choices};
+    static const struct field row = {"cancel", FIELD_STRING, .choices = cancels};
     char *word = NULL;
     ((struct step *)target)->cancel_after = field_read_value(reader, &row, key, value, &word);
     g_free(word);
@@ -154,30 +156,46 @@ static void read_waves(const struct field_reader *reader, const struct yaml_node
                     "'waves' must be a list of numbers of hosts, or of percents: [1, 5, 25%%]");
 }
 
-static const struct field fields[] = {
-    {"step", FIELD_READ, .read = read_id},
-    {"timeout", FIELD_DURATION, .offset = offsetof(struct step, timeout_ms), .minimum = 1, .maximum = 7 * DAY_MS},
-    {"attempts", FIELD_INTEGER, .offset = offsetof(struct step, attempts), .minimum = 1, .maximum = 100},
-    {"retry_delay", FIELD_DURATION, .offset = offsetof(struct step, retry_delay_ms), .minimum = 0, .maximum = DAY_MS},
-    {"when", FIELD_STRING, .offset = offsetof(struct step, when)},
-    {"effect", FIELD_READ, .read = read_effect},
-    {"approve", FIELD_STRING, .offset = offsetof(struct step, approve)},
-    {"asks", FIELD_READ, .read = read_asks},
-    {"shows", FIELD_READ, .read = read_shows},
-    {"hosts", FIELD_READ, .read = read_hosts},
-    {"on_error", FIELD_READ, .read = read_on_error},
-    {"handler", FIELD_BOOL, .offset = offsetof(struct step, handler)},
-    {"always", FIELD_BOOL, .offset = offsetof(struct step, always)},
-    {"verify", FIELD_BOOL, .offset = offsetof(struct step, verify)},
-    {"idempotent", FIELD_BOOL, .offset = offsetof(struct step, idempotent)},
-    {"wait", FIELD_DURATION, .offset = offsetof(struct step, wait_ms), .minimum = 0, .maximum = 30 * DAY_MS},
-    {"cancel", FIELD_READ, .read = read_cancel},
-    {"sudo", FIELD_READ, .read = read_sudo},
-    {"at_once", FIELD_INTEGER, .offset = offsetof(struct step, at_once), .minimum = 1, .maximum = 1000},
-    {"canary", FIELD_INTEGER, .offset = offsetof(struct step, canary), .minimum = 1, .maximum = MAX_HOSTS_SAID},
-    {"waves", FIELD_READ, .read = read_waves},
-    {"stop_after", FIELD_INTEGER, .offset = offsetof(struct step, stop_after), .minimum = 1, .maximum = MAX_HOSTS_SAID},
-    {"max_percent", FIELD_INTEGER, .offset = offsetof(struct step, max_percent), .minimum = 1, .maximum = 100},
+const struct field runbook_step_fields[] = {
+    {"step", FIELD_READ, .read = read_id, .shape = SHAPE_TEXT, .help = "the step's id"},
+    {"timeout", FIELD_DURATION, .offset = offsetof(struct step, timeout_ms), .minimum = 1, .maximum = 7 * DAY_MS,
+     .help = "of one attempt; 5m"},
+    {"attempts", FIELD_INTEGER, .offset = offsetof(struct step, attempts), .minimum = 1, .maximum = 100,
+     .help = "how often in all; needs effect: read, idempotent or verify; 1"},
+    {"retry_delay", FIELD_DURATION, .offset = offsetof(struct step, retry_delay_ms), .minimum = 0, .maximum = DAY_MS,
+     .help = "between attempts; 0s"},
+    {"when", FIELD_STRING, .offset = offsetof(struct step, when),
+     .help = "Lua expression: the step is skipped when it is false or nil"},
+    {"effect", FIELD_READ, .read = read_effect, .shape = SHAPE_TEXT, .choices = effects,
+     .help = "read: the step changes nothing; write"},
+    {"approve", FIELD_STRING, .offset = offsetof(struct step, approve),
+     .help = "a policy of hikeshi/teams.yaml: the step waits for people"},
+    {"asks", FIELD_READ, .read = read_asks, .shape = SHAPE_TEXTS, .help = "inputs that the approver fills in"},
+    {"shows", FIELD_READ, .read = read_shows, .shape = SHAPE_TEXTS,
+     .help = "paths of values that the approver sees: data.used, params.host"},
+    {"hosts", FIELD_READ, .read = read_hosts, .shape = SHAPE_TEXT,
+     .help = "host filter or $params.NAME: the step may touch no other host; shell steps run there"},
+    {"on_error", FIELD_READ, .read = read_on_error, .shape = SHAPE_TEXT,
+     .help = "stop, continue, or the id of a handler below; stop"},
+    {"handler", FIELD_BOOL, .offset = offsetof(struct step, handler), .help = "runs only when on_error names it"},
+    {"always", FIELD_BOOL, .offset = offsetof(struct step, always), .help = "runs also after failure and cancel"},
+    {"verify", FIELD_BOOL, .offset = offsetof(struct step, verify), .help = "decides whether the run is verified"},
+    {"idempotent", FIELD_BOOL, .offset = offsetof(struct step, idempotent), .help = "it may run twice"},
+    {"wait", FIELD_DURATION, .offset = offsetof(struct step, wait_ms), .minimum = 0, .maximum = 30 * DAY_MS,
+     .help = "a delay before the step that survives restarts"},
+    {"cancel", FIELD_READ, .read = read_cancel, .shape = SHAPE_TEXT, .choices = cancels,
+     .help = "after: a cancel waits for the step's end"},
+    {"sudo", FIELD_READ, .read = read_sudo, .shape = SHAPE_TEXT, .help = "shell steps: true, or the user to become"},
+    {"at_once", FIELD_INTEGER, .offset = offsetof(struct step, at_once), .minimum = 1, .maximum = 1000,
+     .help = "shell steps: hosts at a time; 10"},
+    {"canary", FIELD_INTEGER, .offset = offsetof(struct step, canary), .minimum = 1, .maximum = MAX_HOSTS_SAID,
+     .help = "shell steps: so many hosts first; the others only when all of these are fine"},
+    {"waves", FIELD_READ, .read = read_waves, .shape = SHAPE_TEXTS,
+     .help = "shell steps: sizes of waves, such as [1, 5, 25%]"},
+    {"stop_after", FIELD_INTEGER, .offset = offsetof(struct step, stop_after), .minimum = 1, .maximum = MAX_HOSTS_SAID,
+     .help = "shell steps: failures after which no more hosts start; 1"},
+    {"max_percent", FIELD_INTEGER, .offset = offsetof(struct step, max_percent), .minimum = 1, .maximum = 100,
+     .help = "shell steps: the same in percent of the hosts"},
     {NULL},
 };
 
@@ -233,7 +251,7 @@ void runbook_read_step(struct parser *parser, const struct fence *fence, const s
     }
     const struct yaml_node *id = yaml_get(map, "step");
     g_autofree char *what = g_strdup_printf("step '%s'", id ? id->text : "?");
-    bool fine = field_read_map(&parser->reader, map, what, fields, step);
+    bool fine = field_read_map(&parser->reader, map, what, runbook_step_fields, step);
     /* A check that the cure worked may be made again; whoever says `effect` or `idempotent` decides that alone. */
     bool may_repeat = step->verify && !yaml_get(map, "effect") && !yaml_get(map, "idempotent");
     step->idempotent = step->idempotent || step->effect_read || may_repeat;

@@ -97,32 +97,36 @@ static void read_word(const struct field_reader *reader, const struct yaml_node 
     g_free(word);
 }
 
+static const char *const for_each_words[] = {"incident", "alert", NULL};
+
 static void read_for_each(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
                           void *target)
 {
-    static const char *const choices[] = {"incident", "alert", NULL};
-    read_word(reader, key, value, choices, "alert", &((struct trigger *)target)->for_each_alert);
+    read_word(reader, key, value, for_each_words, "alert", &((struct trigger *)target)->for_each_alert);
 }
+
+static const char *const start_words[] = {"auto", "suggest", NULL};
 
 static void read_start(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
                        void *target)
 {
-    static const char *const choices[] = {"auto", "suggest", NULL};
-    read_word(reader, key, value, choices, "suggest", &((struct trigger *)target)->suggest);
+    read_word(reader, key, value, start_words, "suggest", &((struct trigger *)target)->suggest);
 }
+
+static const char *const on_resolve_words[] = {"continue", "cancel", NULL};
 
 static void read_on_resolve(const struct field_reader *reader, const struct yaml_node *key,
                             const struct yaml_node *value, void *target)
 {
-    static const char *const choices[] = {"continue", "cancel", NULL};
-    read_word(reader, key, value, choices, "cancel", &((struct trigger *)target)->cancel_on_resolve);
+    read_word(reader, key, value, on_resolve_words, "cancel", &((struct trigger *)target)->cancel_on_resolve);
 }
+
+static const char *const resolve_words[] = {"verified", NULL};
 
 static void read_resolve(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
                          void *target)
 {
-    static const char *const choices[] = {"verified", NULL};
-    read_word(reader, key, value, choices, "verified", &((struct trigger *)target)->resolve_verified);
+    read_word(reader, key, value, resolve_words, "verified", &((struct trigger *)target)->resolve_verified);
 }
 
 static void read_cron(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
@@ -167,38 +171,49 @@ static void read_params(const struct field_reader *reader, const struct yaml_nod
 
 /* clang-format off */
 #define COMMON \
-    {"kind", .kind = FIELD_IGNORE}, \
-    {"id", FIELD_STRING, .offset = offsetof(struct trigger, id)}, \
-    {"allow", FIELD_JSON, .offset = offsetof(struct trigger, allow), .refused = "the role of the token decides who may start it"}
+    {"kind", .kind = FIELD_IGNORE, .help = "what starts it"}, \
+    {"id", FIELD_STRING, .offset = offsetof(struct trigger, id), .help = "its name; kind and number without one"}, \
+    {"allow", FIELD_JSON, .offset = offsetof(struct trigger, allow), .refused = "the role of the token decides who may start it", .help = "who may start it"}
 /* clang-format on */
 
 static const struct field incident_fields[] = {
     COMMON,
-    {"match", FIELD_READ, .read = read_match, .required = true},
-    {"for_each", FIELD_READ, .read = read_for_each},
-    {"start", FIELD_READ, .read = read_start},
-    {"on_resolve", FIELD_READ, .read = read_on_resolve},
+    {"match", FIELD_READ, .read = read_match, .required = true, .shape = SHAPE_TEXTS, .many = MANY_MAP,
+     .help = "rules that must all hold: alert, source, severity, service, team, status, title, labels.NAME; ~regex, "
+             "!value"},
+    {"for_each", FIELD_READ, .read = read_for_each, .shape = SHAPE_TEXT, .choices = for_each_words,
+     .help = "one run for each incident or each alert; incident"},
+    {"start", FIELD_READ, .read = read_start, .shape = SHAPE_TEXT, .choices = start_words,
+     .help = "suggest only says on the incident how to start it; auto"},
+    {"on_resolve", FIELD_READ, .read = read_on_resolve, .shape = SHAPE_TEXT, .choices = on_resolve_words,
+     .help = "what becomes of the run when the incident resolves; continue"},
     {"hours", FIELD_STRING, .offset = offsetof(struct trigger, hours),
-     .choices = (const char *const[]){"in", "out", NULL}, .refused = "it would start at any hour"},
-    {"resolve", FIELD_READ, .read = read_resolve, .not_enforced = "a run resolves no incident"},
+     .choices = (const char *const[]){"in", "out", NULL}, .refused = "it would start at any hour",
+     .help = "in or out of the team's hours"},
+    {"resolve", FIELD_READ, .read = read_resolve, .not_enforced = "a run resolves no incident", .shape = SHAPE_TEXT,
+     .choices = resolve_words, .help = "a verified run resolves the incident"},
     {NULL},
 };
 
 static const struct field schedule_fields[] = {
     COMMON,
-    {"cron", FIELD_READ, .read = read_cron, .required = true},
-    {"timezone", FIELD_READ, .read = read_timezone},
-    {"params", FIELD_READ, .read = read_params},
+    {"cron", FIELD_READ, .read = read_cron, .required = true, .shape = SHAPE_TEXT,
+     .help = "five fields, or @hourly and the like"},
+    {"timezone", FIELD_READ, .read = read_timezone, .shape = SHAPE_TEXT, .help = "a name of the IANA database; UTC"},
+    {"params", FIELD_READ, .read = read_params, .shape = SHAPE_MAP, .help = "values for the run"},
     {"catch_up", FIELD_STRING, .offset = offsetof(struct trigger, catch_up),
-     .choices = (const char *const[]){"skip", "once", "all", NULL}},
-    {"jitter", FIELD_DURATION, .offset = offsetof(struct trigger, jitter_ms), .minimum = 0, .maximum = DAY_MS},
-    {"blackout", FIELD_JSON, .offset = offsetof(struct trigger, blackout), .refused = "it would fire inside"},
+     .choices = (const char *const[]){"skip", "once", "all", NULL},
+     .help = "what becomes of times that passed while the server was down; skip"},
+    {"jitter", FIELD_DURATION, .offset = offsetof(struct trigger, jitter_ms), .minimum = 0, .maximum = DAY_MS,
+     .help = "a random delay of at most so long"},
+    {"blackout", FIELD_JSON, .offset = offsetof(struct trigger, blackout), .refused = "it would fire inside",
+     .help = "times at which it does not fire"},
     {NULL},
 };
 
 static const struct field other_fields[] = {COMMON, {NULL}};
 
-static const struct field *const fields_of_kind[] = {
+const struct field *const runbook_trigger_fields[] = {
     [TRIGGER_INCIDENT] = incident_fields,
     [TRIGGER_SCHEDULE] = schedule_fields,
     [TRIGGER_LINK] = other_fields,
@@ -233,7 +248,7 @@ static void read_trigger(const struct field_reader *reader, const struct yaml_no
     trigger->kind = kind;
     trigger->line = map->line;
     g_autofree char *what = g_strdup_printf("a trigger of kind %s", trigger_kind_names[kind]);
-    field_read_map(reader, map, what, fields_of_kind[kind], trigger);
+    field_read_map(reader, map, what, runbook_trigger_fields[kind], trigger);
     if (kind == TRIGGER_LINK)
         finding_add(reader->findings, "not-enforced", FINDING_WARNING, reader->file, map->line, map->column, NULL,
                     "'kind: link' is not enforced by this version: no link starts it");

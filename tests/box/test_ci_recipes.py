@@ -81,7 +81,7 @@ def test_pre_commit(repository):
     root, run = repository
     hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
     (used,) = recipe(".pre-commit-config.yaml")["repos"]
-    assert {hook["id"] for hook in used["hooks"]} == set(hooks)
+    assert {hook["id"] for hook in used["hooks"]} <= set(hooks)
 
     def commit(given):
         hook = hooks[given["id"]]

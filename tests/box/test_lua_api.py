@@ -39,7 +39,7 @@ def test_the_tree_as_it_is(tree):
     ("lua/bind_ssh.c", " * @return Result result\n", "", "h:run: no @return"),
     ("lua/bind_ssh.c", "exit, signal", "exti, signal", "@raise exti: core/errors.def has no such code"),
     ("lua/bind_ssh.c", "@return Handle h", "@return Handel h", "there is no class Handel"),
-    ("lua/bind_ssh.c", " * @field cwd? string directory to run in", " * @field xcwd? string directory", "option 'cwd' is in no @class"),
+    ("lua/bind_ssh.c", " * @field pty? boolean", " * @field tty? boolean", "option 'pty' is in no @class"),
     ("lua/std/retry.lua", '{"attempts", "delay"}', '{"attempts", "delay", "most"}', "option 'most' is in no @class"),
     ("docs/lua.md", "The hash in lower-case hexadecimal.", "The hash.", "is not what the comment says"),
     ("docs/lua.md", "### `sha256(", "### `sha257(", "docs/lua.md has no entry for sha256"),
