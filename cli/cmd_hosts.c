@@ -24,7 +24,7 @@ static const struct cli_subcommand subcommands[] = {
     {"list", "", "hosts of the inventory in service", list_options, list},
     {"check", "[FILTER]", "whether hosts are reachable, show the right key and let us in", cmd_hosts_check_options,
      cmd_hosts_check},
-    {"exec", "FILTER ARGV...", "run a command on hosts from here: hikeshi hosts exec 'role=web' -- uptime",
+    {"exec", "FILTER ARGV...", "run a command on hosts: hikeshi hosts exec 'role=web' -- uptime",
      cmd_hosts_exec_options, cmd_hosts_exec},
     {"import", "FILE...",
      "print the hosts of an OpenSSH configuration or an Ansible inventory as hikeshi/inventory.yaml",
@@ -39,7 +39,8 @@ const struct cli_command cmd_hosts = {
     .summary = "list, check, import hosts, run a command on them, trust their keys",
     .details =
         "FILTER is '*', names separated by commas, or a filter like 'role=web & env in (prod, stage)'. check and exec\n"
-        "reach hosts from this machine, with this user's keys.\n\n"
+        "reach hosts from this machine, with this user's keys; exec with --server or HIKESHI_SERVER lets the server's\n"
+        "runner do it, which needs the role admin and `hosts_exec: {enabled: true}` in the server's configuration.\n\n"
         "exec prints what hosts say once for all that say the same. --json: one object a host, as it ends. Ctrl-C "
         "stops\n"
         "the command on every host and waits for proof; a second one leaves. Exit status: 0 all well, 1 a host "

@@ -7,6 +7,7 @@
 #include "cli/ssh_options.h"
 #include "core/crypto.h"
 #include "core/errors.h"
+#include "jobs/inventory.h"
 
 /* Signing in costs a host more than a command does. */
 #define AT_ONCE 32
@@ -133,7 +134,7 @@ int cmd_hosts_check(struct cli_call *call)
     crypto_init();
     g_autoptr(config_t) config = config_load(cli_value(call, "config"), NULL, &error);
     g_autoptr(json_t) inventory = config ? local_inventory(call, &error) : NULL;
-    g_autoptr(json_t) hosts = inventory ? local_inventory_select(inventory, cli_argument(call, 0), &error) : NULL;
+    g_autoptr(json_t) hosts = inventory ? inventory_select(inventory, cli_argument(call, 0), &error) : NULL;
     if (hosts == NULL)
         return cli_fail(call, &error);
     struct ssh_options ssh;

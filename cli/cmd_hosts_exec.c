@@ -1,22 +1,20 @@
 /* hikeshi hosts exec: one command on many hosts from this terminal, now: without a runbook, a record or an approval. */
 #include "cli/cmd_hosts.h"
+#include "cli/exec_server.h"
+#include "cli/exec_view.h"
 #include "cli/fleet.h"
-#include "cli/live.h"
 #include "cli/local_inventory.h"
-#include "cli/print.h"
 #include "cli/ssh_options.h"
-#include "cli/terminal.h"
 #include "core/clock.h"
 #include "core/crypto.h"
 #include "core/errors.h"
-#include "core/host_names.h"
 #include "core/limits.h"
+#include "jobs/inventory.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_AT_ONCE_EXEC 32
-#define STDIN_BYTES          (16 * 1024 * 1024)
+#define STDIN_BYTES (16 * 1024 * 1024)
 
 struct exec {
     const json_t *inventory;
@@ -24,11 +22,8 @@ struct exec {
     GBytes *input; /* NULL = none */
     const char *sudo;
     int64_t timeout_ms;
-    struct live *live;  /* NULL with --json */
+    struct exec_view *view;
     GPtrArray *talkers; /* struct talker*: for the pool's life */
-    GPtrArray *failed;  /* names; borrowed */
-    bool unknown;       /* something may still run */
-    size_t hosts;
 };
 
 struct talker {
@@ -40,16 +35,15 @@ struct talker {
 
 static void tell(struct exec *exec, json_t *event)
 {
-    live_event(exec->live, event);
+    exec_view_event(exec->view, event);
     json_decref(event);
 }
 
 static void on_output(void *arg, const char *stream, const char *bytes, size_t length)
 {
     const struct talker *talker = arg;
-    if (talker->exec->live != NULL)
-        tell(talker->exec, json_pack("{s:s, s:O, s:s, s:o}", "kind", "output", "host", talker->name, "stream", stream,
-                                     "text", json_text_value(bytes, length)));
+    tell(talker->exec, json_pack("{s:s, s:O, s:s, s:o}", "kind", "output", "host", talker->name, "stream", stream,
+                                 "text", json_text_value(bytes, length)));
 }
 
 static void start(void *arg, struct ssh_pool *pool, const json_t *host, struct op *op)
@@ -69,8 +63,7 @@ static void start(void *arg, struct ssh_pool *pool, const json_t *host, struct o
                                         .timeout_ms = exec->timeout_ms,
                                         .on_output = on_output,
                                         .arg = talker};
-    if (exec->live != NULL)
-        tell(exec, json_pack("{s:s, s:O}", "kind", "command", "host", talker->name));
+    tell(exec, json_pack("{s:s, s:O}", "kind", "command", "host", talker->name));
     ssh_run(pool, &command, op);
 }
 
@@ -86,81 +79,24 @@ static GError *failure_of(const json_t *result, const GError *error)
     return code != 0 ? g_error_new(HIKESHI_ERROR, ERROR_EXIT, "exit code %d", (int)code) : NULL;
 }
 
-static json_t *error_json(const GError *error)
-{
-    return error ? json_pack("{s:s, s:s}", "code", errors_code(errors_of(error)), "message", error->message)
-                 : json_null();
-}
-
-static void print_result(const json_t *host, const json_t *result, const GError *error)
-{
-    static const char *const kept[] = {"code", "signal", "duration_ms", "truncated"};
-    static const char *const streams[] = {"stdout", "stderr"};
-    g_autoptr(json_t) line = json_pack("{s:O}", "host", json_object_get(host, "name"));
-    for (size_t i = 0; i < G_N_ELEMENTS(kept); i++) {
-        json_t *value = json_object_get(result, kept[i]);
-        json_object_set_new(line, kept[i], value ? json_incref(value) : json_null());
-    }
-    for (size_t i = 0; i < G_N_ELEMENTS(streams); i++) {
-        const json_t *text = json_object_get(result, streams[i]);
-        json_object_set_new(line, streams[i],
-                            json_text_value(text ? json_string_value(text) : "", json_string_length(text)));
-    }
-    json_object_set_new(line, "error", error_json(error));
-    print_json_line(line);
-}
-
-static void tell_end(struct exec *exec, const json_t *host, const json_t *result, const GError *error)
-{
-    if (json_get_bool(result, "truncated", false))
-        tell(exec, json_pack("{s:s, s:O, s:s, s:s}", "kind", "output", "host", json_object_get(host, "name"), "stream",
-                             "err", "text", "(more output was left out)\n"));
-    tell(exec, json_pack("{s:s, s:O, s:s, s:o}", "kind", "host", "host", json_object_get(host, "name"), "result",
-                         error ? "failed" : "ok", "error", error_json(error)));
-}
-
 static bool ended(void *arg, const json_t *host, const json_t *result, const GError *error)
 {
+    static const char *const told[] = {"code", "signal", "duration_ms", "truncated"};
     struct exec *exec = arg;
     g_autoptr(GError) failure = failure_of(result, error);
-    if (exec->live != NULL)
-        tell_end(exec, host, result, failure);
-    else
-        print_result(host, result, failure);
-    if (failure == NULL)
-        return true;
-    g_ptr_array_add(exec->failed, (char *)(uintptr_t)json_get_string(host, "name", ""));
-    exec->unknown |= errors_of(failure) == ERROR_LOST || strstr(failure->message, "could not confirm") != NULL;
-    return false;
+    json_t *event = json_pack("{s:s, s:O, s:s}", "kind", "host", "host", json_object_get(host, "name"), "result",
+                              failure ? "failed" : "ok");
+    for (size_t i = 0; i < G_N_ELEMENTS(told); i++)
+        json_object_set(event, told[i], json_object_get(result, told[i]));
+    if (failure != NULL)
+        json_object_set_new(
+            event, "error",
+            json_pack("{s:s, s:s}", "code", errors_code(errors_of(failure)), "message", failure->message));
+    tell(exec, event);
+    return failure == NULL;
 }
 
 /* ---- the whole ---- */
-
-static void append_names(GString *text, const char *what, const GPtrArray *names)
-{
-    g_autofree char *folded = host_names_fold(names);
-    g_string_append_printf(text, ", %u %s: %s", names->len, what, folded);
-}
-
-static void print_summary(const struct exec *exec, const struct fleet_outcome *outcome)
-{
-    g_autoptr(GPtrArray) left = g_ptr_array_new();
-    size_t index, bad = exec->failed->len + json_array_size(outcome->not_started);
-    json_t *name;
-    json_array_foreach (outcome->not_started, index, name)
-        g_ptr_array_add(left, (char *)(uintptr_t)json_string_value(name));
-    if (exec->live == NULL || bad == 0 || exec->hosts == 1 || outcome->left)
-        return;
-    g_autoptr(GString) text = g_string_new(NULL);
-    g_string_printf(text, "%zu of %zu hosts ok", exec->hosts - bad, exec->hosts);
-    if (exec->failed->len > 0)
-        append_names(text, "failed", exec->failed);
-    if (left->len > 0)
-        append_names(text, "not started", left);
-    g_autofree char *line = terminal_clean_line(text->str);
-    fflush(stdout);
-    fprintf(stderr, "%s\n", line);
-}
 
 static int run(struct exec *exec, const struct ssh_settings *ssh, const json_t *hosts, const json_t *rollout)
 {
@@ -172,17 +108,18 @@ static int run(struct exec *exec, const struct ssh_settings *ssh, const json_t *
                                           .start = start,
                                           .ended = ended,
                                           .arg = exec};
-    exec->hosts = json_array_size(hosts);
+    size_t index;
+    json_t *name;
     exec->talkers = g_ptr_array_new_with_free_func(g_free);
-    exec->failed = g_ptr_array_new();
     fleet_run(&options, &outcome);
-    live_free(exec->live); /* prints what is left */
-    print_summary(exec, &outcome);
-    bool bad = outcome.failed > 0 || outcome.cancelled || json_array_size(outcome.not_started) > 0;
+    json_array_foreach (outcome.not_started, index, name)
+        tell(exec, json_pack("{s:s, s:O, s:s}", "kind", "host", "host", name, "result", "not_reached"));
+    exec_view_end(exec->view, !outcome.left);
     g_ptr_array_unref(exec->talkers);
-    g_ptr_array_unref(exec->failed);
     json_decref(outcome.not_started);
-    return outcome.left || exec->unknown ? errors_exit_status(ERROR_LOST) : bad ? 1 : 0;
+    if (outcome.left || exec_view_unknown(exec->view))
+        return errors_exit_status(ERROR_LOST);
+    return exec_view_failed(exec->view) || outcome.cancelled ? 1 : 0;
 }
 
 /* ---- the command line ---- */
@@ -207,18 +144,6 @@ static json_t *read_rollout(const struct cli_call *call, GError **error)
         read_number(call, "stop-after", "stop_after", 0, rollout, error) &&
         read_number(call, "max-percent", "max_percent", 0, rollout, error))
         return g_steal_pointer(&rollout);
-    return NULL;
-}
-
-static json_t *read_argv(const struct cli_call *call, GError **error)
-{
-    json_t *argv = json_array();
-    for (size_t i = 1; cli_argument(call, i) != NULL; i++)
-        json_array_append_new(argv, json_stringn_nocheck(cli_argument(call, i), strlen(cli_argument(call, i))));
-    if (json_array_size(argv) > 0)
-        return argv;
-    json_decref(argv);
-    errors_set(error, ERROR_USAGE, "say what to run: hikeshi hosts exec %s -- uptime", cli_argument(call, 0));
     return NULL;
 }
 
@@ -247,7 +172,19 @@ static bool read_options(const struct cli_call *call, struct exec *exec, GError 
     if (timeout != NULL && !clock_duration_parse(timeout, &exec->timeout_ms, error))
         return false;
     exec->sudo = cli_given(call, "sudo-user") ? cli_value(call, "sudo-user") : cli_given(call, "sudo") ? "root" : NULL;
-    return (exec->argv = read_argv(call, error)) != NULL && read_input(call, &exec->input, error);
+    return (exec->argv = exec_argv(call, error)) != NULL && read_input(call, &exec->input, error);
+}
+
+static bool check_most(const struct cli_call *call, const json_t *hosts, GError **error)
+{
+    gint64 most = (gint64)json_array_size(hosts);
+    if (!cli_integer(call, "max-hosts", 1, 1000000, &most, error))
+        return false;
+    if ((gint64)json_array_size(hosts) <= most)
+        return true;
+    errors_set(error, ERROR_USAGE, "'%s' is %zu hosts, more than --max-hosts allows", cli_argument(call, 0),
+               json_array_size(hosts));
+    return false;
 }
 
 static int execute(struct cli_call *call, const struct config *config, const json_t *inventory, const json_t *hosts)
@@ -256,13 +193,14 @@ static int execute(struct cli_call *call, const struct config *config, const jso
     struct exec exec = {.inventory = inventory};
     g_autoptr(json_t) rollout = read_rollout(call, &error);
     int status;
-    if (rollout == NULL || !read_options(call, &exec, &error)) {
+    if (rollout == NULL || !read_options(call, &exec, &error) || !check_most(call, hosts, &error)) {
         status = cli_fail(call, &error);
     } else {
         struct ssh_options ssh;
         ssh_options_read(call, config, &ssh);
-        exec.live = cli_wants_json(call) ? NULL : live_new(stdout);
+        exec.view = exec_view_new(cli_wants_json(call));
         status = run(&exec, &ssh.settings, hosts, rollout);
+        exec_view_free(exec.view);
         ssh_options_clear(&ssh);
     }
     json_decref(exec.argv);
@@ -274,9 +212,11 @@ int cmd_hosts_exec(struct cli_call *call)
 {
     g_autoptr(GError) error = NULL;
     crypto_init();
+    if (exec_asks_server(call))
+        return exec_on_server(call);
     g_autoptr(config_t) config = config_load(cli_value(call, "config"), NULL, &error);
     g_autoptr(json_t) inventory = config ? local_inventory(call, &error) : NULL;
-    g_autoptr(json_t) hosts = inventory ? local_inventory_select(inventory, cli_argument(call, 0), &error) : NULL;
+    g_autoptr(json_t) hosts = inventory ? inventory_select(inventory, cli_argument(call, 0), &error) : NULL;
     return hosts ? execute(call, config, inventory, hosts) : cli_fail(call, &error);
 }
 
@@ -285,6 +225,8 @@ const struct cli_option cmd_hosts_exec_options[] = {
     {.name = "canary", .value = "N", .help = "so many hosts first; the others only when all of these are fine"},
     {.name = "stop-after", .value = "N", .help = "failures after which no more hosts start (default: none)"},
     {.name = "max-percent", .value = "N", .help = "the same in percent of the hosts"},
+    {.name = "max-hosts", .value = "N", .help = "refuse a FILTER that is more hosts (default on a server: 50)"},
+    {.name = "reason", .value = "TEXT", .help = "on a server: kept with the run"},
     {.name = "timeout", .value = "DURATION", .help = "stop the command on a host after this time"},
     {.name = "sudo", .help = "as root, by sudo -n"},
     {.name = "sudo-user", .value = "NAME", .help = "as this user, by sudo -n"},

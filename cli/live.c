@@ -229,7 +229,7 @@ static void tell_host(struct live *live, const json_t *event)
 {
     const char *step = live_text(event, "step"), *host = live_text(event, "host"), *result = live_text(event, "result");
     g_autofree char *problem = problem_text(event);
-    const json_t *stopped = json_object_get(event, "stopped");
+    const json_t *stopped = strstr(problem, " stopped on ") ? NULL : json_object_get(event, "stopped");
     const char *proof = json_is_true(stopped)    ? "; the remote processes are stopped"
                         : json_is_false(stopped) ? "; could not confirm that the remote processes are stopped"
                                                  : "";
@@ -405,7 +405,7 @@ static const struct {
 
 void live_event(struct live *live, const json_t *event)
 {
-    const char *kind = live_text(event, "kind");
+    const char *kind = live_apart(live, event) ? NULL : live_text(event, "kind");
     for (size_t i = 0; kind && i < G_N_ELEMENTS(kinds); i++) {
         if (strcmp(kinds[i].kind, kind) == 0)
             kinds[i].fn(live, event);
@@ -430,6 +430,7 @@ void live_free(struct live *live)
         return;
     flush_step(live, NULL, NULL);
     live_gather_end(live);
+    live_apart_end(live);
     g_hash_table_unref(live->titles);
     g_hash_table_unref(live->partial);
     g_free(live->step);

@@ -13,6 +13,7 @@ struct live {
     GHashTable *titles;    /* step id → title */
     GHashTable *partial;   /* "step\nhost\nstream" → GString, freed with its entry: the line that is not whole yet */
     struct gather *gather; /* live_gather.c: commands under way */
+    struct apart *apart;   /* live_apart.c: hosts left out, in a row */
     char *step;            /* whose heading stands above */
     char *state;
 };
@@ -37,6 +38,10 @@ bool live_gather_output(struct live *live, const char *step, const char *host, c
 void live_gather_host(struct live *live, const char *step, const char *host);
 void live_gather_end(struct live *live);
 void live_gather_free(struct live *live);
+
+/* live_apart.c: true when the event was taken. end: prints what is kept. */
+bool live_apart(struct live *live, const json_t *event);
+void live_apart_end(struct live *live);
 
 void live_report(struct live *live, const json_t *event); /* live_report.c */
 

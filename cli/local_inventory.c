@@ -81,35 +81,3 @@ json_t *local_inventory_host(const json_t *inventory, const char *text, GError *
         errors_set(error, ERROR_NOT_IN_INVENTORY, "'%s' is neither a host of the inventory nor an address", text);
     return host;
 }
-
-/* Text that is names of hosts and nothing else. */
-static bool select_names(const json_t *inventory, const char *text, json_t *hosts)
-{
-    g_auto(GStrv) names = g_strsplit(text, ",", -1);
-    for (char **name = names; *name != NULL; name++) {
-        const json_t *host = inventory_find(inventory, g_strstrip(*name));
-        if (host == NULL)
-            return false;
-        json_array_append(hosts, (json_t *)(uintptr_t)host);
-    }
-    return true;
-}
-
-json_t *local_inventory_select(const json_t *inventory, const char *text, GError **error)
-{
-    g_autoptr(json_t) named = json_array();
-    bool all = text == NULL || strcmp(text, "*") == 0;
-    if (!all && select_names(inventory, text, named))
-        return g_steal_pointer(&named);
-    if (!all && strpbrk(text, "=~(") == NULL) {
-        errors_set(error, ERROR_NOT_IN_INVENTORY, "'%s' is neither a host of the inventory nor a filter like 'role=db'",
-                   text);
-        return NULL;
-    }
-    json_t *hosts = inventory_filter(inventory, all ? NULL : text, NULL, error);
-    if (hosts != NULL && json_array_size(hosts) == 0) {
-        errors_set(error, ERROR_NOT_IN_INVENTORY, "the inventory has no host that matches '%s'", all ? "*" : text);
-        g_clear_pointer(&hosts, json_decref);
-    }
-    return hosts;
-}

@@ -16,8 +16,5 @@ json_t *local_inventory(const struct cli_call *call, GError **error);
 /* A host by name, alias or address; or, when the inventory has none, what "10.0.0.1", "web-1.example.com:2222" or
  * "[2001:db8::1]:22" says. New reference. */
 json_t *local_inventory_host(const json_t *inventory, const char *text, GError **error);
-/* The hosts of "*" (or NULL), of names separated by commas, or of a filter; never none. New array. ERROR_PARSE,
- * ERROR_NOT_IN_INVENTORY. */
-json_t *local_inventory_select(const json_t *inventory, const char *text, GError **error);
 
 #endif

@@ -82,6 +82,8 @@
     (512 * 1024) /* of a shell step, kept for steps.ID of later steps; shared by its hosts */
 #define LIMIT_OUTPUT_CHUNK_BYTES (32 * 1024) /* one output event */
 #define LIMIT_EVENTS_IN_FLIGHT   1024        /* unacknowledged events of a run before its step waits */
+/* The words of one command: an intent shows all of them. */
+#define LIMIT_ARGV_BYTES (32 * 1024)
 /* A file by upload or download: it is in memory, and a step has 64 MiB. */
 #define LIMIT_TRANSFER_BYTES (32 * 1024 * 1024)
 /* One value in a log line: enough to recognise it; the whole text is elsewhere. */
@@ -109,6 +111,7 @@
 #define DEFAULT_GRACE_MS           (60 * 1000) /* for defer and always after failure, cancel, time-out */
 #define DEFAULT_AT_ONCE            10
 #define DEFAULT_MAX_HOSTS          50
+#define DEFAULT_AT_ONCE_EXEC       32 /* of hosts exec, where a person watches */
 
 /* Runner protocol. The server answers an empty long poll after 25 s because libmicrohttpd never notices a dead peer. */
 #define LEASE_POLL_MS   (25 * 1000)

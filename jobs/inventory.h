@@ -19,5 +19,8 @@ char *inventory_host_text(const char *text);
 const json_t *inventory_find(const json_t *inventory, const char *text);
 /* The hosts whose labels match the filter (NULL = all). New array of borrowed hosts (new references). */
 json_t *inventory_filter(const json_t *inventory, const char *filter, const json_t *params, GError **error);
+/* The hosts that a person means by "*" (or NULL), by names separated by commas, or by a filter; never none. New array.
+ * ERROR_PARSE, ERROR_NOT_IN_INVENTORY. */
+json_t *inventory_select(const json_t *inventory, const char *text, GError **error);
 
 #endif

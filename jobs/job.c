@@ -119,6 +119,21 @@ static bool reaches(const struct reach *reach, const json_t *host)
     return !reach->runbook || hostfilter_matches(reach->runbook, name, labels, reach->params);
 }
 
+json_t *job_untrusted(const struct job_rules *rules, const char *owner, const json_t *hosts, GError **error)
+{
+    g_autoptr(hostfilter) trust = NULL;
+    struct reach reach = {0};
+    if (!trusted_hosts(rules, owner, &reach.trust_all, &trust, error))
+        return NULL;
+    reach.trust = trust;
+    json_t *names = json_array(), *host;
+    size_t index;
+    json_array_foreach (hosts, index, host)
+        if (!reaches(&reach, host))
+            json_array_append(names, json_object_get(host, "name"));
+    return names;
+}
+
 /* Marks the jump hosts on the way to an allowed host. A loop ends where a host is marked already. */
 static void mark_jumps(GHashTable *jumps, const json_t *inventory, const json_t *host)
 {

@@ -21,6 +21,9 @@ struct job_rules {
 json_t *job_build(const struct runbook *runbook, const struct catalog_set *set, const json_t *run,
                   const struct job_rules *rules, GError **error);
 
+/* Names of those of `hosts` that the server does not trust this owner with. New array. */
+json_t *job_untrusted(const struct job_rules *rules, const char *owner, const json_t *hosts, GError **error);
+
 /* The same in two halves: what is pinned when a run starts (steps, limits, types, modules), and the job made from it at
  * each lease with the inventory of that moment. */
 json_t *job_plan(const struct runbook *runbook, const struct catalog_set *set);

@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "core/crypto.h"
 #include "core/errors.h"
+#include "jobs/hosts_exec.h"
 #include "jobs/incident_view.h"
 #include "jobs/job.h"
 #include "jobs/outbox.h"
@@ -139,7 +140,7 @@ bool run_insert(struct store_tx *tx, const struct runbook *runbook, const struct
 /* --- the API -------------------------------------------------------------------------------------------------------
  */
 
-static void after_start(struct call *call)
+void run_start_after(struct call *call)
 {
     run_queue_kick(call->jobs);
     outbox_kick(call->jobs);
@@ -174,8 +175,8 @@ static char *same_start(struct store_tx *tx, const struct run_start *start, GErr
     return NULL;
 }
 
-static bool start_and_view(struct store_tx *tx, struct call *call, const struct runbook *runbook,
-                           struct run_start *start, GError **error)
+bool run_start_and_view(struct store_tx *tx, struct call *call, const struct runbook *runbook, struct run_start *start,
+                        GError **error)
 {
     const char *key = call_string(call->request, "idempotency_key");
     g_autofree char *start_key = key ? g_strdup_printf("request:%s:%s", call->actor.name, key) : NULL;
@@ -260,12 +261,12 @@ static bool start_job(struct store_tx *tx, struct call *call, GError **error)
                               .incident_snapshot = incident,
                               .alert_snapshot = alert,
                               .params = params};
-    return start_and_view(tx, call, runbook, &start, error);
+    return run_start_and_view(tx, call, runbook, &start, error);
 }
 
 void run_start_request(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
 {
-    call_write(jobs, request, actor, start_job, after_start, done, arg);
+    call_write(jobs, request, actor, start_job, run_start_after, done, arg);
 }
 
 static const struct runbook *runbook_of(const struct catalog_set *set, const json_t *row)
@@ -276,6 +277,18 @@ static const struct runbook *runbook_of(const struct catalog_set *set, const jso
     if (!runbook && set)
         runbook = catalog_set_runbook(set, id);
     return runbook && g_strcmp0(runbook->repository, repository) == 0 ? runbook : NULL;
+}
+
+/* The same words once more, on the hosts that they mean now. */
+static bool rerun_words(struct store_tx *tx, struct call *call, const json_t *row, GError **error)
+{
+    json_t *params = json_object_get(row, "params_json");
+    g_autoptr(runbook_t) runbook =
+        hosts_exec_may(call->jobs, &call->actor, error)
+            ? hosts_exec_runbook(call->jobs, call->set ? call->set->inventory : NULL, params, error)
+            : NULL;
+    struct run_start start = {.trigger_kind = "manual", .params = params, .rerun_of = json_get_string(row, "id", NULL)};
+    return runbook && run_start_and_view(tx, call, runbook, &start, error);
 }
 
 /* A new run of the runbook as it is now, with the params, incident and alert of an ended one. */
@@ -293,6 +306,8 @@ static bool rerun_job(struct store_tx *tx, struct call *call, GError **error)
         errors_set(error, ERROR_CONFLICT, "the run '%s' has not ended", id);
         return false;
     }
+    if (hosts_exec_made(row))
+        return rerun_words(tx, call, row, error);
     const struct runbook *runbook = runbook_of(call->set, row);
     if (!runbook) {
         set_not_in_service(call->set, json_get_string(row, "runbook", "?"), error);
@@ -311,10 +326,10 @@ static bool rerun_job(struct store_tx *tx, struct call *call, GError **error)
                               .incident_snapshot = json_is_object(incident) ? incident : NULL,
                               .alert_snapshot = json_is_object(alert) ? alert : NULL,
                               .rerun_of = id};
-    return start_and_view(tx, call, runbook, &start, error);
+    return run_start_and_view(tx, call, runbook, &start, error);
 }
 
 void run_rerun(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
 {
-    call_write(jobs, request, actor, rerun_job, after_start, done, arg);
+    call_write(jobs, request, actor, rerun_job, run_start_after, done, arg);
 }

@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "core/errors.h"
 #include "jobs/approval.h"
+#include "jobs/hosts_exec.h"
 #include "jobs/outbox.h"
 #include "jobs/run_private.h"
 
@@ -100,6 +101,8 @@ static bool resolve_job(struct store_tx *tx, struct call *call, GError **error)
     g_autoptr(json_t) row = reason ? run_row(tx, id, error) : NULL;
     g_autoptr(json_t) step = row ? run_step_row(tx, id, name, error) : NULL;
     if (!step || !check_resolve(row, step, as, error))
+        return false;
+    if (hosts_exec_made(row) && strcmp(as, "rerun") == 0 && !hosts_exec_may(call->jobs, &call->actor, error))
         return false;
     const char *actor = call->actor.name;
     g_autofree char *text =

@@ -2,6 +2,7 @@
 #include "jobs/run_job.h"
 #include "core/clock.h"
 #include "core/errors.h"
+#include "jobs/hosts_exec.h"
 #include "jobs/job.h"
 #include "jobs/view.h"
 
@@ -71,6 +72,8 @@ json_t *run_job_make(struct jobs *jobs, const struct catalog_set *set, const jso
         errors_set(error, ERROR_INTERNAL, "the plan of the run '%s' is missing", json_get_string(row, "id", "?"));
         return NULL;
     }
+    if (hosts_exec_made(row) && !hosts_exec_enabled(jobs, error))
+        return NULL;
     g_autofree char *url =
         g_strdup_printf("%s/runs/%s", jobs->base_url ? jobs->base_url : "", json_get_string(row, "id", ""));
     g_autoptr(json_t) run =

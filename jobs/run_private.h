@@ -24,6 +24,12 @@ struct run_service {
 /* A run in product shape, all of it. Inside a store job. New reference, or NULL with error. */
 json_t *run_view(struct store_tx *tx, const char *base_url, const char *id, GError **error);
 
+/* run.c. Inside a store job: the run that a person asks for with this request, made or, for a repeated Idempotency-Key,
+ * found; call->result shows it. Fills in what the call knows of `start`. After the commit: run_start_after(). */
+bool run_start_and_view(struct store_tx *tx, struct call *call, const struct runbook *runbook, struct run_start *start,
+                        GError **error);
+void run_start_after(struct call *call);
+
 struct run_log *run_log_new(struct jobs *jobs, GError **error);
 void run_log_free(struct run_log *log);
 /* After any commit that added events: publishes what is new. Loop thread. */

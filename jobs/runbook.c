@@ -56,7 +56,7 @@ bool parser_check_path(const struct field_reader *reader, const struct yaml_node
     return false;
 }
 
-static struct runbook *runbook_new(const char *path)
+struct runbook *runbook_new(const char *path)
 {
     struct runbook *runbook = g_new0(struct runbook, 1);
     runbook->path = g_strdup(path);

@@ -53,7 +53,7 @@ struct trigger {
     json_t *allow; /* array of principals, or NULL */
 };
 
-enum step_language { STEP_LUA, STEP_SH, STEP_BASH };
+enum step_language { STEP_LUA, STEP_SH, STEP_BASH, STEP_ARGV /* no fence has it: jobs/hosts_exec.h */ };
 enum step_on_error { ON_ERROR_STOP, ON_ERROR_CONTINUE, ON_ERROR_HANDLER };
 
 struct step {
@@ -69,11 +69,14 @@ struct step {
     bool effect_read, idempotent, handler, always, verify, cancel_after;
     enum step_on_error on_error;
     char *on_error_step;
-    char *approve; /* policy name */
-    char **asks;   /* input names */
-    char **shows;  /* paths */
-    char *hosts;   /* filter text, or "$params.x" */
-    char *sudo;    /* NULL, "true", or a user */
+    char *approve;              /* policy name */
+    char **asks;                /* input names */
+    char **shows;               /* paths */
+    char *hosts;                /* filter text, or "$params.x" */
+    char **host_names;          /* STEP_ARGV: exactly these hosts; else NULL */
+    char **argv;                /* STEP_ARGV: what runs on each of them */
+    int64_t command_timeout_ms; /* of one host's command; 0 = the step's */
+    char *sudo;                 /* NULL, "true", or a user */
 };
 
 struct limits {
@@ -95,6 +98,11 @@ struct runbook {
     size_t lines;
 };
 
+/* The owner of runs without a runbook (hosts_exec.h): `trust.hosts` gives it hosts, no file may name it. */
+#define RUNBOOK_OWNER_EXEC "hosts_exec"
+
+/* Empty, with the default limits. */
+struct runbook *runbook_new(const char *path);
 /* Parses one file. Findings are appended. Returns NULL when there is an error finding, or when the file is neither
  * (never for markdown: a document always parses). `path` is relative to the repository. */
 struct runbook *runbook_parse(const char *path, const char *text, size_t length, struct finding_list *findings);

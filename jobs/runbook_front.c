@@ -55,6 +55,15 @@ static void read_covers(const struct field_reader *reader, const struct yaml_nod
     }
 }
 
+static void read_owner(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
+                       void *target)
+{
+    static const struct field row = {"owner", FIELD_STRING, .offset = offsetof(struct runbook, owner)};
+    if (field_read_value(reader, &row, key, value, target) && strcmp(value->text, RUNBOOK_OWNER_EXEC) == 0)
+        field_error(reader, "bad-value", value, NULL, "'%s' is not a team: it stands for commands without a runbook",
+                    value->text);
+}
+
 static void read_hosts(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
                        void *target)
 {
@@ -69,7 +78,7 @@ const struct field runbook_front_fields[] = {
     {"aliases", FIELD_READ, .read = read_aliases, .shape = SHAPE_TEXTS, .help = "older ids that still lead here"},
     {"title", FIELD_STRING, .offset = offsetof(struct runbook, title),
      .help = "what people see; without it the first heading"},
-    {"owner", FIELD_STRING, .offset = offsetof(struct runbook, owner), .help = "a team of hikeshi/teams.yaml"},
+    {"owner", FIELD_READ, .read = read_owner, .shape = SHAPE_TEXT, .help = "a team of hikeshi/teams.yaml"},
     {"severity", FIELD_STRING, .offset = offsetof(struct runbook, severity), .choices = severities,
      .help = "used when the sender gives none"},
     {"covers", FIELD_READ, .read = read_covers, .shape = SHAPE_TEXTS,

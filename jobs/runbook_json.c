@@ -54,6 +54,11 @@ static json_t *step_json(const struct step *step)
     json_set_string(json, "approve", step->approve);
     json_set_string(json, "hosts", step->hosts);
     json_set_string(json, "sudo", step->sudo);
+    if (step->argv) {
+        json_object_set_new(json, "argv", strings(step->argv));
+        json_object_set_new(json, "host_names", strings(step->host_names));
+        json_object_set_new(json, "command_timeout_ms", number_or_null(step->command_timeout_ms));
+    }
     json_object_set_new(json, "canary", number_or_null(step->canary));
     json_object_set_new(json, "waves", waves_json(step->waves));
     json_object_set_new(json, "stop_after", number_or_null(step->stop_after));

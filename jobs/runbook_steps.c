@@ -6,7 +6,8 @@
 #define DAY_MS         (24 * 60 * 60 * 1000LL)
 #define MAX_HOSTS_SAID 1000000
 
-const char *const step_language_names[] = {[STEP_LUA] = "lua", [STEP_SH] = "sh", [STEP_BASH] = "bash", NULL};
+const char *const step_language_names[] = {
+    [STEP_LUA] = "lua", [STEP_SH] = "sh", [STEP_BASH] = "bash", [STEP_ARGV] = "argv", NULL};
 
 void step_free(struct step *step)
 {
@@ -19,6 +20,8 @@ void step_free(struct step *step)
     g_strfreev(step->asks);
     g_strfreev(step->shows);
     g_free(step->hosts);
+    g_strfreev(step->host_names);
+    g_strfreev(step->argv);
     g_free(step->sudo);
     g_strfreev(step->waves);
     g_free(step);

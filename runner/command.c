@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* The intent shows what runs; more than this of it says nothing more to a reader. */
-#define COMMAND_SHOWN_BYTES (32 * 1024)
+#define COMMAND_SHOWN_BYTES LIMIT_ARGV_BYTES
 
 struct command {
     struct exec *exec;
@@ -102,15 +102,16 @@ static json_t *command_stopped(const GError *error)
 
 static void command_tell_end(struct command *command, const json_t *result, const GError *error)
 {
+    static const char *const told[] = {"code", "signal", "truncated"};
     json_t *event = json_object();
-    json_t *code = json_object_get(result, "code");
 
     /* Its own step and try, not those under way: a command that was told to stop may outlive both. */
     json_set_string(event, "step", json_get_string(command->step, "id", ""));
     json_object_set_new(event, "try", json_integer(command->try_number));
     json_set_string(event, "host", command_host_name(command));
     json_set_string(event, "result", error ? command_result_name(command, error) : "ok");
-    json_object_set_new(event, "code", code ? json_incref(code) : json_null());
+    for (size_t i = 0; i < G_N_ELEMENTS(told); i++)
+        json_object_set_new(event, told[i], exec_or_null(json_object_get(result, told[i])));
     json_object_set_new(event, "error", error ? exec_error_json(error, command_host_name(command)) : json_null());
     json_object_set_new(event, "duration_ms",
                         json_integer((json_int_t)loop_now_ms(command->exec->options.loop) - command->started_ms));

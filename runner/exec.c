@@ -19,6 +19,7 @@ static const struct language {
     {"lua", exec_lua_start, exec_lua_interrupt},
     {"sh", exec_shell_start, exec_shell_interrupt},
     {"bash", exec_shell_start, exec_shell_interrupt},
+    {"argv", exec_shell_start, exec_shell_interrupt},
 };
 
 static const struct language *exec_language(const struct exec *exec)

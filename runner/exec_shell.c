@@ -1,5 +1,6 @@
 /* exec_shell: a shell step: the block on stdin of a shell on each host of its filter, as rollout.h says. Params arrive
- * as PARAM_X, an approver's inputs as INPUT_X, in the same stream. */
+ * as PARAM_X, an approver's inputs as INPUT_X, in the same stream. A step of words (`hikeshi hosts exec`) is the same
+ * without a shell and variables. */
 #include "runner/exec_private.h"
 
 #include "core/errors.h"
@@ -72,10 +73,27 @@ static void shell_sum_up(struct shell_step *shell)
     json_set_string(shell->error, "message", text);
 }
 
+/* The record has a line for each host of the step. */
+static void shell_tell_not_started(const struct shell_step *shell)
+{
+    for (size_t i = shell->rollout.started; i < shell->count; i++) {
+        json_t *event = exec_event(shell->exec);
+        json_object_set_new(event, "try", json_integer(shell->exec->try_number));
+        json_set_string(event, "host", json_get_string(shell->hosts[i].host, "name", ""));
+        json_set_string(event, "result", step_result_name(RESULT_NOT_REACHED));
+        json_object_set_new(event, "code", json_null());
+        json_object_set_new(event, "error", json_null());
+        json_object_set_new(event, "duration_ms", json_integer(0));
+        json_object_set_new(event, "stopped", json_null());
+        journal_add(shell->exec->journal, "host", event);
+    }
+}
+
 static void shell_end(struct shell_step *shell)
 {
     struct exec *exec = shell->exec;
 
+    shell_tell_not_started(shell);
     shell_sum_up(shell);
     struct step_outcome outcome = {.result = shell_result(shell), .error = shell->error, .output = shell->output};
     exec->shell = NULL;
@@ -133,14 +151,16 @@ static void shell_host_start(struct shell_step *shell, struct shell_host *host)
 {
     const json_t *step = shell->exec->step;
     const json_t *text = json_object_get(step, "text");
+    json_t *argv = json_object_get(step, "argv");
     struct command_request request = {
         .host = host->host,
-        .script = json_string_value(text),
-        .script_length = json_string_length(text),
-        .shell = json_get_string(step, "language", "sh"),
+        .argv = argv,
+        .script = argv ? NULL : json_string_value(text),
+        .script_length = argv ? 0 : json_string_length(text),
+        .shell = argv ? NULL : json_get_string(step, "language", "sh"),
         .options = shell->options,
         .exit_is_error = true,
-        .whole_step = true,
+        .whole_step = !argv,
     };
 
     host->op = op_new(shell_host_done, host);
@@ -206,11 +226,16 @@ static void shell_add_variables(json_t *env, const char *prefix, const json_t *v
 static json_t *shell_options(const struct exec *exec)
 {
     const char *sudo = json_get_string(exec->step, "sudo", NULL);
+    json_int_t timeout_ms = json_get_integer(exec->step, "command_timeout_ms", 0);
     json_t *options = json_object(), *env = json_object();
 
-    shell_add_variables(env, "PARAM_", json_object_get(exec->options.job, "params"));
-    shell_add_variables(env, "INPUT_", json_path(exec->step, "approval.inputs"));
+    if (!json_object_get(exec->step, "argv")) {
+        shell_add_variables(env, "PARAM_", json_object_get(exec->options.job, "params"));
+        shell_add_variables(env, "INPUT_", json_path(exec->step, "approval.inputs"));
+    }
     json_object_set_new(options, "env", env);
+    if (timeout_ms > 0)
+        json_object_set_new(options, "timeout_ms", json_integer(timeout_ms));
     if (sudo)
         json_object_set_new(options, "sudo", strcmp(sudo, "true") == 0 ? json_true() : json_string(sudo));
     return options;
@@ -221,7 +246,7 @@ static json_t *shell_names(struct exec *exec, GError **error)
 {
     const char *filter = json_get_string(exec->step, "hosts", NULL);
 
-    if (!filter) {
+    if (!filter && !json_object_get(exec->step, "host_names")) {
         errors_set(error, ERROR_INVALID, "a shell step needs `hosts`: which hosts it runs on");
         return NULL;
     }
@@ -229,7 +254,7 @@ static json_t *shell_names(struct exec *exec, GError **error)
     if (!names)
         return NULL;
     if (json_array_size(names) == 0) {
-        errors_set(error, ERROR_NOT_IN_INVENTORY, "no host of this run matches '%s'", filter);
+        errors_set(error, ERROR_NOT_IN_INVENTORY, "no host of this run matches '%s'", filter ? filter : "");
         return NULL;
     }
     return hosts_within_limit(&exec->hosts, json_array_size(names), error) ? g_steal_pointer(&names) : NULL;

@@ -19,27 +19,38 @@ static bool host_jump_only(const json_t *host)
     return json_get_bool(host, "jump_only", false);
 }
 
-static bool host_called(const json_t *host, const char *text)
+static bool host_has_alias(const json_t *host, const char *text)
 {
     size_t i;
     json_t *alias;
 
-    if (strcmp(host_name(host), text) == 0 || strcmp(json_get_string(host, "address", ""), text) == 0)
-        return true;
     json_array_foreach (json_object_get(host, "aliases"), i, alias)
         if (g_strcmp0(json_string_value(alias), text) == 0)
             return true;
     return false;
 }
 
+static bool host_is_named(const json_t *host, const char *text)
+{
+    return strcmp(host_name(host), text) == 0;
+}
+
+static bool host_is_at(const json_t *host, const char *text)
+{
+    return strcmp(json_get_string(host, "address", ""), text) == 0;
+}
+
+/* A name counts before an alias, and both before an address: one host's address may be another one's name. */
 static const json_t *hosts_find(const struct hosts *hosts, const char *text)
 {
+    static bool (*const ways[])(const json_t *host, const char *text) = {host_is_named, host_has_alias, host_is_at};
     size_t i;
     json_t *host;
 
-    json_array_foreach (json_object_get(hosts->job, "inventory"), i, host)
-        if (host_called(host, text))
-            return host;
+    for (size_t way = 0; way < G_N_ELEMENTS(ways); way++)
+        json_array_foreach (json_object_get(hosts->job, "inventory"), i, host)
+            if (ways[way](host, text))
+                return host;
     return NULL;
 }
 
@@ -130,14 +141,33 @@ static json_t *names_sorted(GPtrArray *names)
     return array;
 }
 
+/* A list that was settled before: each of them, or an error. */
+static json_t *hosts_select_named(const struct hosts *hosts, const json_t *list, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    size_t i;
+    json_t *name;
+
+    json_array_foreach (list, i, name) {
+        const json_t *host = hosts_of_run(hosts, json_string_value(name), error);
+        if (!host)
+            return NULL;
+        g_ptr_array_add(names, (char *)host_name(host));
+    }
+    return names_sorted(names);
+}
+
 json_t *hosts_select(const struct hosts *hosts, const json_t *step, GError **error)
 {
+    const json_t *named = json_object_get(step, "host_names");
     const char *text = json_get_string(step, "hosts", NULL);
     g_autoptr(hostfilter) filter = NULL;
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     size_t i;
     json_t *host;
 
+    if (named)
+        return hosts_select_named(hosts, named, error);
     if (text && g_str_has_prefix(text, PARAM_PREFIX))
         return hosts_select_param(hosts, text + strlen(PARAM_PREFIX), error);
     if (text && !(filter = hostfilter_parse(text, error)))
@@ -159,7 +189,8 @@ bool hosts_enter(struct hosts *hosts, const json_t *step, GError **error)
 
     g_clear_pointer(&hosts->scope, g_hash_table_unref);
     hosts->step = json_get_string(step, "id", "");
-    if (!json_get_string(step, "hosts", NULL) && !json_get_string(step, "approve", NULL))
+    if (!json_get_string(step, "hosts", NULL) && !json_get_string(step, "approve", NULL) &&
+        !json_object_get(step, "host_names"))
         return true;
     if (!(names = hosts_select(hosts, step, error)))
         return false;

@@ -20,7 +20,8 @@ struct hosts {
 void hosts_init(struct hosts *hosts, const json_t *job);
 void hosts_clear(struct hosts *hosts);
 
-/* The names that a step's `hosts` (a filter, or "$params.NAME") selects, sorted; without one, every host of the run.
+/* The names that a step's `hosts` (a filter, or "$params.NAME") selects, or those of its `host_names`, all of them;
+ * sorted; without either, every host of the run.
  * New array. ERROR_PARSE, ERROR_NOT_IN_INVENTORY, ERROR_NOT_ALLOWED. */
 json_t *hosts_select(const struct hosts *hosts, const json_t *step, GError **error);
 /* From now on hosts_admit() is for this step (borrowed). A step without `hosts` and without `approve` may touch every

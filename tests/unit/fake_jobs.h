@@ -9,6 +9,7 @@
 #include "jobs/catalog_api.h"
 #include "jobs/delivery.h"
 #include "jobs/feed.h"
+#include "jobs/hosts_exec.h"
 #include "jobs/incident.h"
 #include "jobs/outbox.h"
 #include "jobs/run.h"
@@ -120,6 +121,7 @@ FAKE_FN(catalog_findings)
 FAKE_FN(repository_list)
 FAKE_FN(repository_fetch)
 FAKE_FN(host_list)
+FAKE_FN(hosts_exec_request)
 FAKE_FN(host_get)
 
 FAKE void run_lease(struct jobs *jobs G_GNUC_UNUSED, json_t *request, const struct actor *actor, op_done_fn done,

@@ -150,6 +150,16 @@ static const struct row {
 } rows[] = {
     {"two steps", "[{'id':'a','text':'ok'},{'id':'b','text':'ok'}]", NULL,
      "step_start:a step_end:a:ok step_start:b step_end:b:ok run_end:succeeded", "null", ""},
+    {"words on hosts by name, a name before another host's address",
+     "[{'id':'a','language':'argv','argv':['true','x'],'host_names':['h1','10.0.0.2'],'stop_after':9}]",
+     "{'inventory':[{'name':'away','address':'h1'},{'name':'h1','address':'10.0.0.1'},{'name':'h2','address':'10.0.0.2'"
+     "}]}",
+     "step_start:a command:a:h1 command:a:h2 output:a:h1 host:a:h1:ok output:a:h2 host:a:h2:ok step_end:a:ok "
+     "run_end:succeeded",
+     "null", "h1:true h2:true"},
+    {"words on a host that the run may not reach any more run nowhere",
+     "[{'id':'a','language':'argv','argv':['true'],'host_names':['h1','far']}]", NULL,
+     "step_start:a step_end:a:failed run_end:failed:step_failed", "null", ""},
     {"a command: intent, then the host", "[{'id':'a','text':'ssh h1 true'}]", NULL,
      "step_start:a command:a:h1 host:a:h1:ok step_end:a:ok run_end:succeeded", "null", "h1:true"},
     {"an alias finds its host", "[{'id':'a','text':'ssh one true'}]", NULL,
@@ -253,7 +263,9 @@ static const struct row {
      "null", "h1:true h2:true h3:true"},
     {"a write step stops at the first failure",
      "[{'id':'s','language':'sh','at_once':1,'hosts':'role=web','text':'false'}]", NULL,
-     "step_start:s command:s:h1 host:s:h1:failed step_end:s:failed run_end:failed:step_failed", "null", "h1:false"},
+     "step_start:s command:s:h1 host:s:h1:failed host:s:h2:not_reached host:s:h3:not_reached step_end:s:failed "
+     "run_end:failed:step_failed",
+     "null", "h1:false"},
     {"a read step tries every host",
      "[{'id':'s','language':'sh','effect':'read','idempotent':true,'at_once':1,'hosts':'name in (h1, "
      "h2)','text':'false'}]",
@@ -346,7 +358,8 @@ static const struct stop_row {
      "step_start:a step_end:a:cancelled run_end:cancelled:person"},
     {"cancel in a shell step: running ones stop, others do not start",
      "[{'id':'s','language':'sh','at_once':1,'hosts':'role=web','text':'true'}]", NULL, "host", react_cancel,
-     "step_start:s command:s:h1 host:s:h1:ok command:s:h2 host:s:h2:cancelled step_end:s:cancelled "
+     "step_start:s command:s:h1 host:s:h1:ok command:s:h2 host:s:h2:cancelled host:s:h3:not_reached "
+     "step_end:s:cancelled "
      "run_end:cancelled:person"},
     {"the run's time is over", "[{'id':'a','text':'hang'},{'id':'z','always':true,'text':'ok'}]", NULL, "step_start",
      react_deadline, "step_start:a step_end:a:timed_out step_start:z step_end:z:ok run_end:failed:timed_out"},

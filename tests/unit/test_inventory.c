@@ -83,8 +83,40 @@ static void test_filter(void **state)
     assert_null(inventory_filter(hosts, "role", NULL, &error));
 }
 
+static void test_select(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why, *text, *wanted;
+    } rows[] = {
+        {"all", "*", "a b c"},
+        {"a name", "b", "b"},
+        {"names as they are asked for, each once", "c, a,c", "c a"},
+        {"an alias", "see", "c"},
+        {"a filter", "role=db", "a c"},
+        {"neither name nor filter", "d", "'d' is neither a host of the inventory nor a filter like 'role=db'"},
+        {"one name of many is wrong", "a,d", "'a,d' is neither"},
+        {"nothing matches", "role=x", "the inventory has no host that matches 'role=x'"},
+        {"a broken filter", "role=", "host filter: column 6"},
+    };
+    static const char text[] =
+        "hosts: {a: {labels: {role: db}}, b: {labels: {role: web}}, c: {aliases: [see], labels: {role: db}}}";
+    g_autoptr(finding_list) findings = finding_list_new();
+    g_autoptr(json_t) hosts = inventory_parse("i.yaml", text, strlen(text), findings);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(json_t) found = inventory_select(hosts, rows[i].text, &error);
+        g_autoptr(GString) got = g_string_new(error ? error->message : "");
+        for (size_t n = 0; n < json_array_size(found); n++)
+            g_string_append_printf(got, "%s%s", n ? " " : "", json_get_string(json_array_get(found, n), "name", "?"));
+        if (found ? strcmp(got->str, rows[i].wanted) != 0 : !g_str_has_prefix(got->str, rows[i].wanted))
+            row_failed(rows[i].why, "got %s", got->str);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parse), cmocka_unit_test(test_filter)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parse), cmocka_unit_test(test_filter),
+                                       cmocka_unit_test(test_select)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

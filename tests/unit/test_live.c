@@ -57,6 +57,13 @@ static void test_plain(void **state)
          "[look] How full?\n[look] db-1 $ sh: uptime\n"
          "[look] db-[1-2]: a\n[look] db-[1-2]: b\n",
          5},
+        {"hosts that nothing ran on stand in one line",
+         {"{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-1\",\"result\":\"not_reached\"}",
+          "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-3\",\"result\":\"not_reached\"}",
+          "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-2\",\"result\":\"not_reached\"}",
+          "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-4\",\"result\":\"skipped\",\"reason\":\"ok in run_1\"}"},
+         "[look] How full?\n[look] 3 hosts not_reached: db-[1-3]\n[look] db-4 skipped: ok in run_1\n",
+         5},
         {"others are not",
          {"{\"kind\":\"command\",\"step\":\"look\",\"host\":\"db-1\",\"script\":\"uptime\"}",
           "{\"kind\":\"command\",\"step\":\"look\",\"host\":\"db-2\",\"script\":\"uptime\"}",

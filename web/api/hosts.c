@@ -1,4 +1,5 @@
 #include "jobs/catalog_api.h"
+#include "jobs/hosts_exec.h"
 #include "web/api/api.h"
 
 const struct web_route routes_hosts[] = {
@@ -15,5 +16,13 @@ const struct web_route routes_hosts[] = {
      .success = 200,
      .fn = host_get,
      .help = "one host by name, alias or address"},
+    {.method = "POST",
+     .path = "/api/v1/hosts/exec",
+     .role = ROLE_ADMIN,
+     .success = 201,
+     .fn = hosts_exec_request,
+     .body = "hosts! argv! reason sudo timeout_ms at_once canary stop_after max_percent max_hosts",
+     .once = true,
+     .help = "run a command on hosts without a runbook, where the configuration allows it"},
     {0},
 };
