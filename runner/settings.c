@@ -13,7 +13,10 @@ struct ssh_settings settings_ssh(const struct config *config)
         .agent = config_bool(config, "runner.ssh.agent"),
         .known_hosts = config_string(config, "runner.ssh.known_hosts"),
         .connect_timeout_ms = config_duration_ms(config, "runner.ssh.connect_timeout"),
+        .keepalive_ms = config_duration_ms(config, "runner.ssh.keepalive"),
         .idle_ms = config_duration_ms(config, "runner.ssh.idle"),
+        .connects_at_once = (int)config_integer(config, "runner.ssh.connects_at_once"),
+        .max_sessions = (int)config_integer(config, "runner.ssh.max_sessions"),
         .max_channels = (int)config_integer(config, "runner.ssh.max_channels"),
     };
 }

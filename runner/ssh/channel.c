@@ -64,11 +64,21 @@ static void end_refused(struct ssh_channel *channel, enum ssh_channel_outcome ou
     end(channel, &(struct ssh_channel_end){.outcome = outcome, .code = -1, .reason = reason});
 }
 
+static void tell_sent(struct ssh_channel *channel)
+{
+    if (channel->told_sent || channel->detached || channel->request.sent == NULL)
+        return;
+    channel->told_sent = true;
+    channel->request.sent(channel->request.arg);
+}
+
 static bool step_waiting(struct ssh_channel *channel)
 {
     if (!ssh_session_has_token(channel->session, channel))
         return false;
     channel->state = OPENING;
+    if (!ssh_channel_is_command(channel))
+        tell_sent(channel);
     return true;
 }
 
@@ -128,10 +138,7 @@ static bool step_pty(struct ssh_channel *channel)
 
 static bool step_exec(struct ssh_channel *channel)
 {
-    if (!channel->told_sent && !channel->detached && channel->request.sent != NULL) {
-        channel->told_sent = true;
-        channel->request.sent(channel->request.arg);
-    }
+    tell_sent(channel);
     int status = libssh2_channel_process_startup(channel->ssh2, channel->startup, (unsigned)strlen(channel->startup),
                                                  channel->what, (unsigned)strlen(channel->what));
     if (status == LIBSSH2_ERROR_EAGAIN || (status != 0 && ssh_session_check_broken(channel->session, status)))
@@ -273,6 +280,23 @@ bool ssh_channel_is_command(const struct ssh_channel *channel)
 bool ssh_channel_gone(const struct ssh_channel *channel)
 {
     return channel->state == GONE;
+}
+
+bool ssh_channel_in_use(const struct ssh_channel *channel)
+{
+    return !channel->detached;
+}
+
+bool ssh_channel_is_waiting(const struct ssh_channel *channel)
+{
+    return channel->state == WAITING;
+}
+
+void ssh_channel_turn_away(struct ssh_channel *channel)
+{
+    channel->state = GONE;
+    end(channel, &(struct ssh_channel_end){
+                     .outcome = SSH_CHANNEL_CROWDED, .code = -1, .reason = "it is busy with another connection"});
 }
 
 void ssh_channel_lose(struct ssh_channel *channel)

@@ -37,8 +37,10 @@ struct ssh_channel_request {
     void (*opened)(void *arg);
     void (*room)(void *arg);
     bool pty;
-    GBytes *input;           /* stdin, then EOF; referenced; may be NULL */
-    void (*sent)(void *arg); /* just before the exec request goes out: from now on it may run. May be NULL */
+    GBytes *input; /* stdin, then EOF; referenced; may be NULL */
+    /* Just before the exec request goes out: from now on it may run. Of a connection: before the peer is asked to make
+     * it. May be NULL. */
+    void (*sent)(void *arg);
     void (*output)(void *arg, bool is_stderr, const char *bytes, size_t length);
     void (*ended)(void *arg, const struct ssh_channel_end *end); /* once, unless detached */
     void *arg;
@@ -56,7 +58,10 @@ ssize_t ssh_channel_write(struct ssh_channel *channel, const void *bytes, size_t
 bool ssh_channel_is_command(const struct ssh_channel *channel); /* or subsystem: counts for MaxSessions */
 bool ssh_channel_step(struct ssh_channel *channel);             /* true when something moved */
 bool ssh_channel_gone(const struct ssh_channel *channel);
-void ssh_channel_lose(struct ssh_channel *channel); /* the session broke: ends as LOST */
-void ssh_channel_free(struct ssh_channel *channel); /* after gone or lose */
+bool ssh_channel_in_use(const struct ssh_channel *channel);     /* somebody still wants it */
+bool ssh_channel_is_waiting(const struct ssh_channel *channel); /* for the token: nothing was asked for */
+void ssh_channel_turn_away(struct ssh_channel *channel);        /* one that waits: ends as CROWDED */
+void ssh_channel_lose(struct ssh_channel *channel);             /* the session broke: ends as LOST */
+void ssh_channel_free(struct ssh_channel *channel);             /* after gone or lose */
 
 #endif

@@ -7,7 +7,10 @@
 #include <string.h>
 
 /* A peer that says nothing for three of these, though asked, is gone. */
-enum { KEEPALIVE_MS = 15 * 1000, KEEPALIVE_MISSES = 3 };
+enum { KEEPALIVE_MISSES = 3 };
+/* An open that takes so much longer than the whole sign-in did is not answered soon: the target is dead, behind a host
+ * that waits for it. */
+enum { STUCK_MS = 1000 };
 /* How often the channels are stepped in one turn of the loop before others get their turn. */
 enum { PASSES_PER_TURN = 4 };
 
@@ -115,6 +118,14 @@ static void absorb(struct ssh_session *session)
                          g_error_new(HIKESHI_ERROR, ERROR_LOST, "%s closed the connection", session->target->label));
 }
 
+static void close_when_unused(struct ssh_session *session)
+{
+    for (guint i = 0; i < session->channels->len; i++)
+        if (ssh_channel_in_use(g_ptr_array_index(session->channels, i)))
+            return;
+    ssh_session_fail(session, g_error_new(HIKESHI_ERROR, ERROR_LOST, "%s is used no more", session->target->label));
+}
+
 void ssh_session_step_ready(struct ssh_session *session)
 {
     for (int pass = 0; pass < PASSES_PER_TURN; pass++) {
@@ -127,18 +138,58 @@ void ssh_session_step_ready(struct ssh_session *session)
         if (!moved) {
             if (session->channels->len == 0)
                 absorb(session);
+            if (session->stuck)
+                close_when_unused(session);
             return;
         }
     }
     loop_timer_start(session->again_timer, 0, 0);
 }
 
-static void reply_overdue(void *arg)
+static void unanswered(struct ssh_session *session)
 {
-    struct ssh_session *session = arg;
     ssh_session_fail(session,
                      g_error_new(HIKESHI_ERROR, ERROR_LOST, "%s does not answer any more", session->target->label));
     ssh_session_step(session);
+}
+
+static struct ssh_channel *first_waiting(const struct ssh_session *session)
+{
+    for (guint i = 0; i < session->channels->len; i++)
+        if (ssh_channel_is_waiting(g_ptr_array_index(session->channels, i)))
+            return g_ptr_array_index(session->channels, i);
+    return NULL;
+}
+
+/* The token's holder has no answer. A command's comes from the host itself; a connection's waits for a third, for as
+ * long as that one's owner does: keep-alives tell whether the host is there. */
+static void reply_overdue(void *arg)
+{
+    struct ssh_session *session = arg;
+    if (ssh_channel_is_command(session->token)) {
+        unanswered(session);
+        return;
+    }
+    session->stuck = true;
+    session_enter(session);
+    if (session->options.stuck != NULL)
+        session->options.stuck(session->options.arg);
+    /* To the next session. Their owners may close this one, and with it all channels. */
+    for (struct ssh_channel *channel; (channel = first_waiting(session)) != NULL;)
+        ssh_channel_turn_away(channel);
+    if (session->again_timer != NULL)
+        loop_timer_start(session->again_timer, 0, 0);
+    session_leave(session);
+}
+
+void ssh_session_retire(struct ssh_session *session, void (*closed)(void *arg, const GError *error), void *arg)
+{
+    session->options.ready = NULL;
+    session->options.freed = NULL;
+    session->options.stuck = NULL;
+    session->options.closed = closed;
+    session->options.arg = arg;
+    ssh_session_wake(session);
 }
 
 static void keepalive(void *arg)
@@ -148,7 +199,7 @@ static void keepalive(void *arg)
     if (received != session->received_before)
         session->silent_turns = 0;
     else if (++session->silent_turns > KEEPALIVE_MISSES) {
-        reply_overdue(session);
+        unanswered(session);
         return;
     }
     session->received_before = received;
@@ -164,7 +215,8 @@ void ssh_session_become_ready(struct ssh_session *session)
     session->reply_timer = loop_timer_new(session->options.loop, reply_overdue, session);
     session->keepalive_timer = loop_timer_new(session->options.loop, keepalive, session);
     libssh2_keepalive_config(session->ssh2, 1, 2);
-    loop_timer_start(session->keepalive_timer, KEEPALIVE_MS, KEEPALIVE_MS);
+    uint64_t keepalive_ms = (uint64_t)session->options.keepalive_ms;
+    loop_timer_start(session->keepalive_timer, keepalive_ms, keepalive_ms);
     session->options.ready(session->options.arg);
 }
 
@@ -176,12 +228,10 @@ static void step_closed(struct ssh_session *session)
 }
 
 static void (*const steps[SESSION_STATE_COUNT])(struct ssh_session *session) = {
-    [SESSION_RESOLVE] = step_closed, /* these three move by callbacks alone */
-    [SESSION_DIAL] = step_closed,
-    [SESSION_BACKOFF] = step_closed,
-    [SESSION_HANDSHAKE] = ssh_session_step_handshake,
-    [SESSION_AUTH] = ssh_session_step_auth,
-    [SESSION_READY] = ssh_session_step_ready,
+    [SESSION_RESOLVE] = step_closed, /* these four move by callbacks alone */
+    [SESSION_TURN] = step_closed,           [SESSION_DIAL] = step_closed,
+    [SESSION_BACKOFF] = step_closed,        [SESSION_HANDSHAKE] = ssh_session_step_handshake,
+    [SESSION_AUTH] = ssh_session_step_auth, [SESSION_READY] = ssh_session_step_ready,
     [SESSION_CLOSED] = step_closed,
 };
 
@@ -289,7 +339,9 @@ static void pass_token(struct ssh_session *session)
         loop_timer_stop(session->reply_timer);
         return;
     }
-    loop_timer_start(session->reply_timer, (uint64_t)session->options.connect_timeout_ms, 0);
+    int64_t patience_ms =
+        ssh_channel_is_command(session->token) ? session->options.connect_timeout_ms : session->connect_ms + STUCK_MS;
+    loop_timer_start(session->reply_timer, (uint64_t)patience_ms, 0);
     ssh_session_wake(session);
 }
 

@@ -9,6 +9,7 @@
 #include "core/known_hosts.h"
 #include "core/loop.h"
 #include "runner/ssh/channel.h"
+#include "runner/ssh/door.h"
 #include "runner/ssh/identities.h"
 #include "runner/ssh/target.h"
 #include <glib.h>
@@ -18,6 +19,7 @@
 struct ssh_session_options {
     struct loop *loop;
     struct ssh_pool *pool; /* where the sessions of jump hosts come from */
+    struct ssh_doors *doors;
     struct ssh_target *target;
     const struct known_hosts *known_hosts; /* borrowed while connecting */
     const char *known_hosts_path;
@@ -25,12 +27,16 @@ struct ssh_session_options {
     bool agent;
     const struct ssh_passwords *passwords;
     int64_t connect_timeout_ms;
+    int64_t keepalive_ms;
     /* Shown the host's key instead of checking it; the session then closes without signing in. NULL = connect. */
     void (*scanned)(void *arg, const uint8_t *key, size_t length);
     void (*ready)(void *arg); /* signed in: channels can be started */
     void (*freed)(void *arg); /* a channel went away */
+    /* The host is slow to say whether a connection that it makes for us stands, and can be asked nothing until then: it
+     * needs another session. Those who wait have been turned away. Once; the owner calls ssh_session_retire(). */
+    void (*stuck)(void *arg);
     /* The session is over: it could not connect, was lost, or was closed by the peer. Its channels have ended before.
-     * Comes at most once, and not after ssh_session_close(). `retry` means that connecting again may help at once. */
+     * Comes at most once, and not after ssh_session_close(). */
     void (*closed)(void *arg, const GError *error);
     void *arg;
 };
@@ -39,6 +45,9 @@ struct ssh_session;
 struct ssh_session *ssh_session_new(const struct ssh_session_options *options);
 /* Ends it now: channels that still run end as lost. The memory goes when no call is on the stack any more. */
 void ssh_session_close(struct ssh_session *session);
+
+/* From now on it only serves the channels that it has, for another owner, and closes when nobody wants them. */
+void ssh_session_retire(struct ssh_session *session, void (*closed)(void *arg, const GError *error), void *arg);
 
 bool ssh_session_is_ready(const struct ssh_session *session);
 guint ssh_session_channels(const struct ssh_session *session); /* open, opening or not yet closed by the peer */

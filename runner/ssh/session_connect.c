@@ -32,6 +32,7 @@ void ssh_connect_clear(struct ssh_session *session)
         loop_resolve_cancel(g_steal_pointer(&session->resolve));
     ssh_dial_cancel(g_steal_pointer(&session->dial));
     ssh_tunnel_free(g_steal_pointer(&session->tunnel));
+    ssh_doors_leave(session->options.doors, &session->knock, SSH_DOOR_NONE);
     loop_timer_free(g_steal_pointer(&session->deadline));
     loop_timer_free(g_steal_pointer(&session->backoff));
     if (session->addresses != NULL)
@@ -54,6 +55,7 @@ static void overdue(void *arg)
 {
     static const char *const where[SESSION_STATE_COUNT] = {
         [SESSION_RESOLVE] = "looking up its name",
+        [SESSION_TURN] = "waiting for its turn",
         [SESSION_DIAL] = "connecting: is the address right, and does a firewall let us through?",
         [SESSION_BACKOFF] =
             "trying again: it hangs up at once (its sshd's MaxStartups or PerSourcePenalties, or not an sshd)",
@@ -181,20 +183,54 @@ static void tunnelled(void *arg, const GError *error)
     begin_handshake(session);
 }
 
+/* ---- the deadline, which stands still while others connect first ---- */
+
+static void run_deadline(void *arg)
+{
+    struct ssh_session *session = arg;
+    if (loop_timer_active(session->deadline))
+        return;
+    session->deadline_from_ms = loop_now_ms(session->options.loop);
+    loop_timer_start(session->deadline, (uint64_t)session->left_ms, 0);
+}
+
+static void hold_deadline(struct ssh_session *session)
+{
+    if (!loop_timer_active(session->deadline))
+        return;
+    int64_t passed_ms = (int64_t)(loop_now_ms(session->options.loop) - session->deadline_from_ms);
+    session->left_ms = MAX(1, session->left_ms - passed_ms);
+    loop_timer_stop(session->deadline);
+}
+
 static void begin_dial(struct ssh_session *session)
 {
     session->state = SESSION_DIAL;
     if (session->target->jump != NULL) {
         session->tunnel = ssh_tunnel_start(session->options.pool, session->target->jump, session->target->address,
-                                           session->target->port, tunnelled, session);
+                                           session->target->port, run_deadline, tunnelled, session);
         return;
     }
+    run_deadline(session);
     session->dial = ssh_dial_start(session->options.loop, session->addresses, dialled, session);
 }
 
-static void redial(void *arg)
+static void entered(void *arg)
 {
     begin_dial(arg);
+}
+
+static void wait_for_turn(void *arg)
+{
+    struct ssh_session *session = arg;
+    const struct ssh_target *target = session->target;
+    g_autofree char *server = g_strdup_printf("%s:%u", target->address, target->port);
+    session->state = SESSION_TURN;
+    hold_deadline(session);
+    session->knock.enter = entered;
+    session->knock.arg = session;
+    ssh_doors_knock(session->options.doors, target->jump ? target->jump->key : server, target->jump != NULL,
+                    &session->knock);
 }
 
 static void resolved(void *arg, GPtrArray *addresses, const GError *error)
@@ -206,21 +242,22 @@ static void resolved(void *arg, GPtrArray *addresses, const GError *error)
         fail_now(session, ERROR_DNS, "cannot resolve the address of %s: %s. Check the host's address in the inventory",
                  session->target->label, error->message);
     else
-        begin_dial(session);
+        wait_for_turn(session);
 }
 
 void ssh_connect_start(struct ssh_session *session)
 {
     session->deadline = loop_timer_new(session->options.loop, overdue, session);
-    session->backoff = loop_timer_new(session->options.loop, redial, session);
-    loop_timer_start(session->deadline, (uint64_t)session->options.connect_timeout_ms, 0);
+    session->backoff = loop_timer_new(session->options.loop, wait_for_turn, session);
+    session->left_ms = session->options.connect_timeout_ms;
     /* Keys are read, and decrypted, while the connection is made. */
     ssh_identities_get(session->options.identities, session->target->identity);
     if (session->target->jump != NULL) { /* it is the jump host that looks up the name */
-        begin_dial(session);
+        wait_for_turn(session);
         return;
     }
     session->state = SESSION_RESOLVE;
+    run_deadline(session);
     session->resolve =
         loop_resolve(session->options.loop, session->target->address, session->target->port, resolved, session);
 }
@@ -233,6 +270,7 @@ static void dropped_at_the_door(struct ssh_session *session)
     uint64_t delay = MIN((uint64_t)BACKOFF_FIRST_MS << MIN(session->dropped, 10), BACKOFF_MAX_MS);
     session->dropped++;
     drop_connection(session);
+    ssh_doors_leave(session->options.doors, &session->knock, SSH_DOOR_DROPPED);
     session->state = SESSION_BACKOFF;
     loop_timer_start(session->backoff, delay / 2 + g_random_int() % delay, 0);
 }
@@ -241,8 +279,9 @@ static void handshake_failed(struct ssh_session *session, int status)
 {
     char *words = NULL;
     libssh2_session_last_error(session->ssh2, &words, NULL, 0);
-    if (status == LIBSSH2_ERROR_SOCKET_DISCONNECT || status == LIBSSH2_ERROR_SOCKET_RECV ||
-        status == LIBSSH2_ERROR_BANNER_RECV || status == LIBSSH2_ERROR_SOCKET_SEND) {
+    if (ssh_transport_errno(session->transport) != 0 || status == LIBSSH2_ERROR_SOCKET_DISCONNECT ||
+        status == LIBSSH2_ERROR_SOCKET_RECV || status == LIBSSH2_ERROR_BANNER_RECV ||
+        status == LIBSSH2_ERROR_SOCKET_SEND) {
         dropped_at_the_door(session);
         return;
     }
@@ -338,6 +377,7 @@ void ssh_session_step_auth(struct ssh_session *session)
         return;
     case SSH_AUTH_DONE:
         ssh_auth_free(g_steal_pointer(&session->auth));
+        ssh_doors_leave(session->options.doors, &session->knock, SSH_DOOR_IN);
         loop_timer_free(g_steal_pointer(&session->deadline));
         loop_timer_free(g_steal_pointer(&session->backoff));
         ssh_session_become_ready(session);

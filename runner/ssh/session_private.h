@@ -4,12 +4,14 @@
 
 #include "runner/ssh/auth.h"
 #include "runner/ssh/dial.h"
+#include "runner/ssh/door.h"
 #include "runner/ssh/session.h"
 #include "runner/ssh/transport.h"
 #include "runner/ssh/tunnel.h"
 
 enum session_state {
     SESSION_RESOLVE,
+    SESSION_TURN, /* too many others connect */
     SESSION_DIAL,
     SESSION_BACKOFF,
     SESSION_HANDSHAKE,
@@ -35,7 +37,10 @@ struct ssh_session {
     struct ssh_dial *dial;
     struct ssh_tunnel *tunnel; /* while it opens; then the transport's */
     GPtrArray *addresses;
-    struct loop_timer *deadline;
+    struct ssh_knock knock;
+    struct loop_timer *deadline; /* runs while it is about this host: not while others connect first */
+    int64_t left_ms;             /* of the connect time-out, when the deadline was last started */
+    uint64_t deadline_from_ms;   /* when that was */
     struct loop_timer *backoff;
     unsigned dropped;    /* times the peer hung up before the key exchange: MaxStartups */
     unsigned skip_types; /* host key types that did not fit the pin */
@@ -51,6 +56,7 @@ struct ssh_session {
     struct ssh_channel *token;
     GQueue token_queue;
     struct loop_timer *reply_timer; /* runs while somebody holds the token */
+    bool stuck;                     /* a connection's open is not answered: it serves those that it has */
     struct loop_timer *keepalive_timer;
     struct loop_timer *again_timer;
     uint64_t received_before;

@@ -26,6 +26,9 @@ struct ssh_settings {
     const char *known_hosts;           /* path; NULL = ~/.ssh/known_hosts */
     int64_t connect_timeout_ms;        /* TCP + handshake + auth; 0 = DEFAULT_CONNECT_TIMEOUT_MS */
     int64_t idle_ms;                   /* how long an unused session is kept; 0 = 60 s */
+    int64_t keepalive_ms;              /* how often a silent host is asked if it is there, at least 2 s; 0 = 15 s */
+    int connects_at_once;              /* to all hosts together; 0 = 100 */
+    int max_sessions;                  /* warm and at work; 0 = 1,000; never more than the descriptors allow */
     int max_channels;                  /* a session; 0 = 9 (MaxSessions 10, one kept for stopping) */
 };
 

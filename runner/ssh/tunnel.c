@@ -17,8 +17,9 @@ struct ssh_tunnel {
     GByteArray *in;           /* received, not yet taken; the rider takes it in its next turn */
     bool over;                /* the peer closed, or its session was lost */
     bool told;
+    void (*begun)(void *arg);
     void (*done)(void *arg, const GError *error);
-    void *done_arg;
+    void *done_arg; /* of both */
     void (*moved)(void *arg);
     void *moved_arg;
 };
@@ -77,10 +78,11 @@ static void ended(void *arg, const struct ssh_channel_end *end)
         move(tunnel);
         return;
     }
-    if (end->outcome == SSH_CHANNEL_LOST) { /* nothing was sent through it yet */
-        ssh_pool_request_again(
-            tunnel->pool, &tunnel->request, NULL,
-            g_error_new(HIKESHI_ERROR, ERROR_CONNECT, "the connection to %s broke", tunnel->jump->label));
+    if (end->outcome == SSH_CHANNEL_LOST || end->outcome == SSH_CHANNEL_CROWDED) { /* nothing was sent through it yet */
+        bool crowded = end->outcome == SSH_CHANNEL_CROWDED;
+        ssh_pool_request_again(tunnel->pool, &tunnel->request, crowded ? tunnel->session : NULL,
+                               g_error_new(HIKESHI_ERROR, ERROR_CONNECT, "the connection to %s %s", tunnel->jump->label,
+                                           crowded ? end->reason : "broke"));
         return;
     }
     g_autoptr(GError) error = g_error_new(
@@ -90,11 +92,18 @@ static void ended(void *arg, const struct ssh_channel_end *end)
     tell(tunnel, error);
 }
 
+static void asked(void *arg)
+{
+    struct ssh_tunnel *tunnel = arg;
+    tunnel->begun(tunnel->done_arg);
+}
+
 static void session_ready(void *arg, struct ssh_session *session)
 {
     struct ssh_tunnel *tunnel = arg;
     const struct ssh_channel_request request = {.address = tunnel->address,
                                                 .port = tunnel->port,
+                                                .sent = asked,
                                                 .opened = opened,
                                                 .room = room,
                                                 .output = output,
@@ -117,13 +126,14 @@ static void start(void *arg)
 }
 
 struct ssh_tunnel *ssh_tunnel_start(struct ssh_pool *pool, struct ssh_target *jump, const char *address, uint16_t port,
-                                    void (*done)(void *arg, const GError *error), void *arg)
+                                    void (*begun)(void *arg), void (*done)(void *arg, const GError *error), void *arg)
 {
     struct ssh_tunnel *tunnel = g_new0(struct ssh_tunnel, 1);
     tunnel->pool = pool;
     tunnel->jump = ssh_target_ref(jump);
     tunnel->address = g_strdup(address);
     tunnel->port = port;
+    tunnel->begun = begun;
     tunnel->done = done;
     tunnel->done_arg = arg;
     tunnel->in = g_byte_array_new();

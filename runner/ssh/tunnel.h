@@ -8,12 +8,12 @@
 
 struct ssh_pool;
 struct ssh_tunnel;
-/* Opens address:port from the jump host, over the pool's session with it (which is made when there is none). done comes
- * once, perhaps before start returns' caller goes on to its next turn but never from within start: error is NULL when
- * bytes can flow; ERROR_CONNECT when the jump host could not connect, else why the jump host itself could not be
- * reached. */
+/* Opens address:port from the jump host, over the pool's session with it (which is made when there is none). begun
+ * comes when the jump host is asked, perhaps more than once: what came before is not the target's fault. done comes
+ * once, never from within start: error is NULL when bytes can flow; ERROR_CONNECT when the jump host could not connect,
+ * else why the jump host itself could not be reached. */
 struct ssh_tunnel *ssh_tunnel_start(struct ssh_pool *pool, struct ssh_target *jump, const char *address, uint16_t port,
-                                    void (*done)(void *arg, const GError *error), void *arg);
+                                    void (*begun)(void *arg), void (*done)(void *arg, const GError *error), void *arg);
 void ssh_tunnel_free(struct ssh_tunnel *tunnel); /* also while it opens; NULL accepted */
 
 /* The open tunnel as carrier of a transport, which owns it from now on. `moved` is called when there is something to

@@ -86,7 +86,7 @@ class Fleet:
 
     def __init__(self, folder):
         self.folder, self.accounts, self.proxies = folder, {}, {}
-        self.servers = {"openssh": Sshd(str(folder / "sshd"), options=["Match all", "AuthorizedKeysFile %h/.ssh/authorized_keys"])}
+        self.servers = {"openssh": Sshd(str(folder / "sshd"), options=["AuthorizedKeysFile %h/.ssh/authorized_keys"])}
         if dropbears.installed():
             self.servers["dropbear"] = Dropbear(str(folder / "dropbear"))
         key = self.servers["openssh"].client_key

@@ -282,6 +282,78 @@ static void cut(void *arg, const char *stream, const char *bytes, size_t length)
     *done = true;
 }
 
+/* An address that answers nothing: a listening socket whose queue is full. */
+static json_t *blackhole(int *ret_fds, int count)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof at;
+    ret_fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(ret_fds[0], (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(ret_fds[0], 0), 0);
+    assert_int_equal(getsockname(ret_fds[0], (struct sockaddr *)&at, &length), 0);
+    for (int i = 1; i < count; i++) {
+        ret_fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(ret_fds[i], (struct sockaddr *)&at, sizeof at);
+    }
+    return json_pack("{s:s, s:s, s:i, s:s}", "name", "dead", "address", "127.0.0.1", "port", (int)ntohs(at.sin_port),
+                     "jump", "bastion");
+}
+
+static void note_output(void *arg, const char *stream, const char *bytes, size_t length)
+{
+    (void)stream, (void)bytes, (void)length;
+    *(bool *)arg = true;
+}
+
+/* The bastion's session can be asked nothing else until its sshd gives up on the dead one, which is minutes. */
+static void a_dead_host_harms_no_other_behind_its_bastion(void **state)
+{
+    (void)state;
+    int fds[8];
+    json_array_append_new(inventory, blackhole(fds, G_N_ELEMENTS(fds)));
+    ssh_pool_free(world.pool);
+    g_autofree char *key = sshd_path(world.sshd, "user"), *known = sshd_path(world.sshd, "known_hosts");
+    const struct ssh_settings settings = {
+        .identities = (const char *[]){key, NULL}, .known_hosts = known, .connect_timeout_ms = 4000};
+    world.pool = ssh_pool_new(world.loop, &settings);
+    g_autofree char *go = sshd_path(world.sshd, "go");
+    g_autofree char *waits = g_strdup_printf("echo on; until [ -e %s ]; do sleep 0.05; done; exit 7", go);
+    json_t *argv = json_pack("[sss]", "sh", "-c", waits);
+    struct answer riding = {0}, dead = {0}, answer = {0};
+    struct op *ops[] = {op_new(answered, &riding), op_new(answered, &dead)};
+    bool begun = false;
+    ssh_run(
+        world.pool,
+        &(struct ssh_command){
+            .host = host_named("t0"), .inventory = inventory, .argv = argv, .on_output = note_output, .arg = &begun},
+        ops[0]);
+    while (!begun)
+        loop_step(world.loop);
+    ssh_run(world.pool, &(struct ssh_command){.host = host_named("dead"), .inventory = inventory, .argv = argv},
+            ops[1]);
+    for (int i = 1; i < TARGETS; i++) {
+        g_autofree char *name = g_strdup_printf("t%d", i);
+        on(name, "printf '%s' \"$WHO\"", (struct ssh_command){0}, &answer);
+        expect_code(&answer, 0);
+        assert_string_equal(out_of(&answer), name);
+        answer_clear(&answer);
+    }
+    assert_false(dead.done); /* they did not wait for it */
+    wait_for(&dead);
+    expect_error("dead", &dead, ERROR_TIMEOUT, "no session with 'dead'");
+    sshd_write(world.sshd, "go", "");
+    wait_for(&riding);
+    expect_code(&riding, 7); /* its session was not touched */
+    answer_clear(&riding);
+    answer_clear(&dead);
+    for (size_t i = 0; i < G_N_ELEMENTS(ops); i++)
+        op_unref(ops[i]);
+    json_decref(argv);
+    for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
+        close(fds[i]);
+    json_array_remove(inventory, json_array_size(inventory) - 1);
+}
+
 static void a_bastion_that_goes_takes_its_riders_along(void **state)
 {
     (void)state;
@@ -349,6 +421,7 @@ int main(void)
         cmocka_unit_test(each_hop_has_its_own_strict_host_key),
         cmocka_unit_test(each_hop_has_its_own_user_and_identity),
         cmocka_unit_test(errors_say_which_hop),
+        cmocka_unit_test(a_dead_host_harms_no_other_behind_its_bastion),
         cmocka_unit_test(a_bastion_that_goes_takes_its_riders_along),
         cmocka_unit_test(a_bastion_that_does_not_forward),
         cmocka_unit_test(the_pool_may_go_at_any_moment),

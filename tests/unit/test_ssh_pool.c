@@ -214,6 +214,38 @@ static void a_session_that_went_silent_is_replaced(void **state)
     assert_int_equal(stat_of("connects"), 2);
 }
 
+static void unused_sessions_make_room_and_commands_wait_for_it(void **state)
+{
+    (void)state;
+    restart("", &(struct ssh_settings){.max_sessions = 2});
+    enum { HOSTS = 6, AT_ONCE = 3 };
+    json_t *argv = json_pack("[ss]", "sleep", "0.05");
+    for (int i = 0; i < HOSTS; i += AT_ONCE) {
+        struct answer answers[AT_ONCE] = {0};
+        struct op *ops[AT_ONCE];
+        for (int k = 0; k < AT_ONCE; k++) {
+            json_t *host = json_deep_copy(world.host); /* another identity: another destination */
+            g_autofree char *key = sshd_path(world.sshd, "user");
+            g_autofree char *same = g_strdup_printf("file:%.*s%s", i + k, "//////", key);
+            json_set_string(host, "identity", same);
+            ops[k] = op_new(answered, &answers[k]);
+            ssh_run(world.pool, &(struct ssh_command){.host = host, .argv = argv}, ops[k]);
+            json_decref(host);
+        }
+        for (int k = 0; k < AT_ONCE; k++) {
+            while (!answers[k].done) {
+                loop_step(world.loop);
+                assert_in_range(stat_of("sessions"), 0, 2);
+            }
+            expect_code(&answers[k], 0);
+            answer_clear(&answers[k]);
+            op_unref(ops[k]);
+        }
+    }
+    assert_int_equal(stat_of("connects"), HOSTS);
+    json_decref(argv);
+}
+
 static void an_unused_session_is_closed(void **state)
 {
     (void)state;
@@ -303,6 +335,7 @@ int main(void)
         cmocka_unit_test(a_warm_session_that_went_away_is_replaced),
         cmocka_unit_test(a_session_that_went_silent_is_replaced),
         cmocka_unit_test(an_unused_session_is_closed),
+        cmocka_unit_test(unused_sessions_make_room_and_commands_wait_for_it),
         cmocka_unit_test(another_user_or_pin_is_another_session),
         cmocka_unit_test(freeing_the_pool_ends_everything),
         cmocka_unit_test(abandoned_commands_end_unheard),

@@ -21,7 +21,8 @@ class Proxy:
         self.target, self.address = (host, port), address
         self.delay, self.rate, self.mute, self.refuse, self.drop_after = 0, None, False, 0, None
         self.taken = 0
-        self._writers, self._thawed = set(), None
+        self._writers, self._frozen = set(), set()  # of pairs that are open, and those of them that pass nothing
+        self._thawed, self._freezes_new = None, False
         self._loop = asyncio.new_event_loop()
         started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
@@ -32,7 +33,6 @@ class Proxy:
     def _run(self, started):
         asyncio.set_event_loop(self._loop)
         self._thawed = asyncio.Event()
-        self._thawed.set()
         self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, self.address, 0))
         started.set()
         self._loop.run_forever()
@@ -52,13 +52,16 @@ class Proxy:
             self._reset(writer)
             return
         self._writers.add(back)
+        if self._freezes_new:
+            self._frozen |= {writer, back}
         await asyncio.gather(self._pump(reader, back, False), self._pump(there, writer, True))
 
     async def _pump(self, reader, writer, from_server):
         passed = 0
         try:
             while data := await reader.read(self.PIECE):
-                await self._thawed.wait()
+                while writer in self._frozen:
+                    await self._thawed.wait()
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 if self.rate:
@@ -73,7 +76,7 @@ class Proxy:
         except OSError:
             pass
         finally:
-            if self._thawed.is_set():
+            if writer not in self._frozen:  # who is frozen is not told of the other side's end either
                 writer.close()
                 self._writers.discard(writer)
 
@@ -99,12 +102,20 @@ class Proxy:
         self._loop.call_soon_threadsafe(call)
         done.wait(10)
 
-    def freeze(self):
-        """Nothing passes any more, and nobody is told."""
-        self._call(self._thawed.clear)
+    def freeze(self, new=True):
+        """Nothing passes any more, and nobody is told; new False: on the connections of now."""
+        def freeze():
+            self._thawed.clear()
+            self._frozen |= self._writers
+            self._freezes_new = new
+        self._call(freeze)
 
     def thaw(self):
-        self._call(self._thawed.set)
+        def thaw():
+            self._frozen.clear()
+            self._freezes_new = False
+            self._thawed.set()
+        self._call(thaw)
 
     def cut(self):
         """Every connection is reset, on both sides; new ones pass."""
