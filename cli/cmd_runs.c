@@ -6,7 +6,9 @@
 #include "cli/print.h"
 #include "cli/terminal.h"
 #include "core/clock.h"
+#include "core/host_names.h"
 #include <stdio.h>
+#include <string.h>
 
 static int list(struct cli_call *call)
 {
@@ -39,28 +41,59 @@ static void print_steps(const json_t *run)
     print_table_end(table, "no steps");
 }
 
+/* Hosts of one step that ended alike. */
+struct alike {
+    const char *step, *result, *why; /* borrowed */
+    GPtrArray *hosts;                /* names; borrowed */
+};
+
+static void alike_free(void *pointer)
+{
+    struct alike *alike = pointer;
+    g_ptr_array_unref(alike->hosts);
+    g_free(alike);
+}
+
+static struct alike *alike_of(GPtrArray *groups, const char *step, const json_t *host)
+{
+    const char *result = json_get_string(host, "result", NULL), *why = json_get_string(host, "error", NULL);
+    for (guint i = 0; i < groups->len; i++) {
+        struct alike *alike = groups->pdata[i];
+        if (g_strcmp0(alike->step, step) == 0 && g_strcmp0(alike->result, result) == 0 &&
+            g_strcmp0(alike->why, why) == 0)
+            return alike;
+    }
+    struct alike *alike = g_new(struct alike, 1);
+    *alike = (struct alike){step, result, why, g_ptr_array_new()};
+    g_ptr_array_add(groups, alike);
+    return alike;
+}
+
+static void print_alike(struct print_table *table, const struct alike *alike)
+{
+    g_autofree char *names = host_names_fold(alike->hosts), *count = g_strdup_printf("%u", alike->hosts->len);
+    print_table_row(table, (const char *[]){alike->step, alike->result, count, names, alike->why});
+}
+
 /* The hosts that did not end well: those are what somebody has to look at. */
 static void print_hosts(const json_t *run)
 {
-    static const char *const headers[] = {"STEP", "HOST", "*RESULT", "WHY", NULL};
-    struct print_table *table = NULL;
+    static const char *const headers[] = {"STEP", "*RESULT", "N", "HOSTS", "WHY", NULL};
+    g_autoptr(GPtrArray) groups = g_ptr_array_new_with_free_func(alike_free);
     size_t i, j;
     json_t *step, *host;
-    json_array_foreach (json_object_get(run, "steps"), i, step) {
-        json_array_foreach (json_object_get(step, "hosts"), j, host) {
-            const char *result = json_get_string(host, "result", NULL);
-            if (g_strcmp0(result, "ok") == 0)
-                continue;
-            table = table ? table : print_table_new(headers);
-            print_table_row(table,
-                            (const char *[]){json_get_string(step, "id", NULL), json_get_string(host, "host", NULL),
-                                             result, json_get_string(host, "error", NULL)});
-        }
-    }
-    if (table) {
-        printf("\n");
-        print_table_end(table, "");
-    }
+    json_array_foreach (json_object_get(run, "steps"), i, step)
+        json_array_foreach (json_object_get(step, "hosts"), j, host)
+            if (strcmp(json_get_string(host, "result", ""), "ok") != 0)
+                g_ptr_array_add(alike_of(groups, json_get_string(step, "id", NULL), host)->hosts,
+                                (char *)(uintptr_t)json_get_string(host, "host", "?"));
+    if (groups->len == 0)
+        return;
+    struct print_table *table = print_table_new(headers);
+    for (i = 0; i < groups->len; i++)
+        print_alike(table, groups->pdata[i]);
+    printf("\n");
+    print_table_end(table, "");
 }
 
 /* Reports and notes, as the live view prints them. */
@@ -171,6 +204,12 @@ static int cancel(struct cli_call *call)
 static int rerun(struct cli_call *call)
 {
     g_autoptr(json_t) body = with_reason(call);
+    if (cli_given(call, "unknown") && !cli_given(call, "failed"))
+        return client_usage(call, "--unknown goes with --failed: a run of everything leaves nothing out");
+    if (cli_given(call, "failed"))
+        json_set_string(body, "only", "failed");
+    if (cli_given(call, "unknown"))
+        json_set_string(body, "unknown", cli_value(call, "unknown"));
     return post(call, "/rerun", body);
 }
 
@@ -199,6 +238,12 @@ static const struct cli_option reason_options[] = {
     {.name = "reason", .value = "TEXT", .help = "kept with the run"},
     CLI_OPTION_END,
 };
+static const struct cli_option rerun_options[] = {
+    {.name = "failed", .help = "only hosts and items of each() that failed or were not reached"},
+    {.name = "unknown", .value = "run|skip", .help = "with --failed: what to do where nobody knows how it ended"},
+    {.name = "reason", .value = "TEXT", .help = "kept with the run"},
+    CLI_OPTION_END,
+};
 static const struct cli_option resolve_options[] = {
     {.name = "as", .value = "ok|failed|rerun", .help = "how the step ended, or that it may run again"},
     {.name = "reason", .value = "TEXT", .help = "how you know; required"},
@@ -210,7 +255,7 @@ static const struct cli_subcommand subcommands[] = {
     {"show", "RUN", "one run: steps, reports, notes", NULL, show},
     {"log", "RUN", "what happened, with output", log_options, show_log},
     {"cancel", "RUN", "cancel a run and stop its remote commands", reason_options, cancel},
-    {"rerun", "RUN", "start the same runbook with the same params again", reason_options, rerun},
+    {"rerun", "RUN", "start the same runbook with the same params again", rerun_options, rerun},
     {"resolve", "RUN STEP", "say how a step ended that nobody saw end", resolve_options, resolve},
     {NULL, NULL, NULL, NULL, NULL},
 };

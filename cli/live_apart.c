@@ -14,7 +14,9 @@ static char *what_of(const json_t *event)
 {
     static const char *const results[] = {"not_reached", "skipped", NULL};
     const char *result = live_text(event, "result"), *reason = live_text(event, "reason");
-    if (g_strcmp0(live_text(event, "kind"), "host") != 0 || !result || !g_strv_contains(results, result))
+    const char *kind = live_text(event, "kind");
+    bool one = g_strcmp0(kind, "host") == 0 || g_strcmp0(kind, "item") == 0; /* of each() */
+    if (!one || !result || !g_strv_contains(results, result))
         return NULL;
     return g_strconcat(result, reason ? ": " : "", reason, NULL);
 }
@@ -50,6 +52,7 @@ bool live_apart(struct live *live, const json_t *event)
         live->apart->hosts = g_ptr_array_new_with_free_func(g_free);
     }
     g_free(what);
-    g_ptr_array_add(live->apart->hosts, g_strdup(live_text(event, "host")));
+    g_ptr_array_add(live->apart->hosts,
+                    g_strdup(live_text(event, "host") ? live_text(event, "host") : live_text(event, "name")));
     return true;
 }

@@ -1,12 +1,12 @@
-/* run: how runs come to be: from a trigger, a person, or an earlier run. What happens to them then is in run_queue.c
- * (leases), run_events.c (what runners say), run_control.c (cancel, resolve) and approval.c. */
+/* run: how runs come to be: from a trigger or a person (from an earlier run: run_again.c). What happens to them then is
+ * in run_queue.c (leases), run_events.c (what runners say), run_control.c (cancel, resolve) and approval.c. */
 #include "core/clock.h"
 #include "core/crypto.h"
 #include "core/errors.h"
-#include "jobs/hosts_exec.h"
 #include "jobs/incident_view.h"
 #include "jobs/job.h"
 #include "jobs/outbox.h"
+#include "jobs/run_again.h"
 #include "jobs/run_private.h"
 
 static void worker_gone(void *arg, const char *worker)
@@ -46,6 +46,8 @@ void run_service_free(struct run_service *service)
 static char *pin_plan(struct store_tx *tx, const struct runbook *runbook, const struct run_start *start, GError **error)
 {
     g_autoptr(json_t) plan = job_plan(runbook, start->set);
+    if (!run_again_apply(plan, start->done, error))
+        return NULL;
     g_autofree char *text = json_text(plan);
     char *digest = crypto_sha256_hex(text, strlen(text));
     if (!store_exec(tx, SQL_PLAN_ADD, NULL, error, "ss", digest, text))
@@ -146,7 +148,7 @@ void run_start_after(struct call *call)
     outbox_kick(call->jobs);
 }
 
-static void set_not_in_service(const struct catalog_set *set, const char *id, GError **error)
+void run_not_in_service(const struct catalog_set *set, const char *id, GError **error)
 {
     bool broken = set && set->findings && finding_count_level(set->findings, FINDING_ERROR) > 0;
     errors_set(error, ERROR_NOT_FOUND, "there is no runbook '%s' in service%s", id,
@@ -157,7 +159,7 @@ static const struct runbook *find_runbook(const struct call *call, const char *i
 {
     const struct runbook *runbook = call->set ? catalog_set_runbook(call->set, id) : NULL;
     if (!runbook)
-        set_not_in_service(call->set, id, error);
+        run_not_in_service(call->set, id, error);
     return runbook;
 }
 
@@ -197,7 +199,7 @@ bool run_start_and_view(struct store_tx *tx, struct call *call, const struct run
 }
 
 /* The runbook's trigger that lets people start it has an id like any other. */
-static const char *manual_trigger(const struct runbook *runbook)
+const char *run_manual_trigger(const struct runbook *runbook)
 {
     for (guint i = 0; i < runbook->triggers->len; i++) {
         const struct trigger *trigger = runbook->triggers->pdata[i];
@@ -255,7 +257,7 @@ static bool start_job(struct store_tx *tx, struct call *call, GError **error)
     if (!params)
         return false;
     struct run_start start = {.trigger_kind = "manual",
-                              .trigger_id = manual_trigger(runbook),
+                              .trigger_id = run_manual_trigger(runbook),
                               .incident = json_get_string(incident, "id", NULL),
                               .alert = json_get_string(alert, "id", NULL),
                               .incident_snapshot = incident,
@@ -267,69 +269,4 @@ static bool start_job(struct store_tx *tx, struct call *call, GError **error)
 void run_start_request(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
 {
     call_write(jobs, request, actor, start_job, run_start_after, done, arg);
-}
-
-static const struct runbook *runbook_of(const struct catalog_set *set, const json_t *row)
-{
-    const char *repository = json_get_string(row, "repository", ""), *id = json_get_string(row, "runbook", "");
-    g_autofree char *full = g_strdup_printf("%s:%s", repository, id);
-    const struct runbook *runbook = set ? catalog_set_runbook(set, full) : NULL;
-    if (!runbook && set)
-        runbook = catalog_set_runbook(set, id);
-    return runbook && g_strcmp0(runbook->repository, repository) == 0 ? runbook : NULL;
-}
-
-/* The same words once more, on the hosts that they mean now. */
-static bool rerun_words(struct store_tx *tx, struct call *call, const json_t *row, GError **error)
-{
-    json_t *params = json_object_get(row, "params_json");
-    g_autoptr(runbook_t) runbook =
-        hosts_exec_may(call->jobs, &call->actor, error)
-            ? hosts_exec_runbook(call->jobs, call->set ? call->set->inventory : NULL, params, error)
-            : NULL;
-    struct run_start start = {.trigger_kind = "manual", .params = params, .rerun_of = json_get_string(row, "id", NULL)};
-    return runbook && run_start_and_view(tx, call, runbook, &start, error);
-}
-
-/* A new run of the runbook as it is now, with the params, incident and alert of an ended one. */
-static bool rerun_job(struct store_tx *tx, struct call *call, GError **error)
-{
-    const char *id = call_need_string(call->request, "id", error);
-    g_autoptr(json_t) row = NULL;
-    if (!id || !store_get(tx, SQL_RUN_FULL, &row, error, "s", id))
-        return false;
-    if (!row) {
-        errors_set(error, ERROR_NOT_FOUND, "there is no run '%s'", id);
-        return false;
-    }
-    if (!run_state_ended(run_row_state(row))) {
-        errors_set(error, ERROR_CONFLICT, "the run '%s' has not ended", id);
-        return false;
-    }
-    if (hosts_exec_made(row))
-        return rerun_words(tx, call, row, error);
-    const struct runbook *runbook = runbook_of(call->set, row);
-    if (!runbook) {
-        set_not_in_service(call->set, json_get_string(row, "runbook", "?"), error);
-        return false;
-    }
-    g_autoptr(json_t) params =
-        runbook_bind_params(runbook, json_object_get(row, "params_json"), NULL, call->set->inventory, NULL, error);
-    if (!params)
-        return false;
-    json_t *incident = json_object_get(row, "incident_json"), *alert = json_object_get(row, "alert_json");
-    struct run_start start = {.trigger_kind = "manual",
-                              .trigger_id = manual_trigger(runbook),
-                              .incident = json_get_string(row, "incident", NULL),
-                              .alert = json_get_string(row, "alert", NULL),
-                              .params = params,
-                              .incident_snapshot = json_is_object(incident) ? incident : NULL,
-                              .alert_snapshot = json_is_object(alert) ? alert : NULL,
-                              .rerun_of = id};
-    return run_start_and_view(tx, call, runbook, &start, error);
-}
-
-void run_rerun(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
-{
-    call_write(jobs, request, actor, rerun_job, run_start_after, done, arg);
 }

@@ -21,6 +21,7 @@ struct run_start {
     json_t *incident_snapshot, *alert_snapshot; /* what the steps see; or NULL */
     const char *suppressed;                     /* NULL, or the reason to record it as suppressed and never run */
     const char *rerun_of;
+    json_t *done; /* what a rerun leaves out (run_again.h), or NULL */
     /* What a person said about it, or NULL; then cooldown, max_runs and breaker do not count this time. */
     const char *why;
     /* The catalog `runbook` is of: its modules are pinned with the run. Borrowed; may be NULL. */
@@ -36,13 +37,14 @@ void run_service_free(struct run_service *service);
 /* After a commit that inserted or queued runs: hands them to waiting leases and tells the feed. Loop thread. */
 void run_queue_kick(struct jobs *jobs);
 
-/* API. POST /runs {"runbook","params","reason","incident","alert"}: with an incident (and one of its alerts), params are
- * also taken from it, and the run is its. Idempotency-Key arrives as request.idempotency_key. */
+/* API. POST /runs {"runbook","params","reason","incident","alert"}: with an incident (and one of its alerts), params
+ * are also taken from it, and the run is its. Idempotency-Key arrives as request.idempotency_key. */
 void run_start_request(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 /* product shape */
 void run_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_cancel(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
+/* body {"only":"failed","unknown":"run|skip","reason"} */
 void run_rerun(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 /* body {"step","as":"ok|failed|rerun","reason"} */
 void run_resolve(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
@@ -51,16 +53,19 @@ void run_resolve(struct jobs *jobs, json_t *request, const struct actor *actor, 
  * server's own have seq null. The feed publishes the same objects, with "run", on "run:ID", "incident:ID" and "all". */
 void run_log(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 
-/* Inside a store job: stops a run that has not ended; `reason` is one of run_states.def, `text` what the timeline says. One that is
- * running (*ret_running) ends when its runner has proved that it did. After the commit: run_stopped() on the loop. */
-bool run_stop(struct store_tx *tx, const char *run, const char *reason, const char *text, bool *ret_running, GError **error);
+/* Inside a store job: stops a run that has not ended; `reason` is one of run_states.def, `text` what the timeline says.
+ * One that is running (*ret_running) ends when its runner has proved that it did. After the commit: run_stopped() on
+ * the loop. */
+bool run_stop(struct store_tx *tx, const char *run, const char *reason, const char *text, bool *ret_running,
+              GError **error);
 void run_stopped(struct jobs *jobs, const char *run, const char *reason, bool running);
 /* Inside a store job: a run in product shape, all of it. New reference, or NULL. */
 json_t *run_view(struct store_tx *tx, const char *base_url, const char *id, GError **error);
 
 /* Runner protocol (docs/design/wire.md), ROLE_RUNNER only. run_lease answers when there is work or after LEASE_POLL_MS
- * with a NULL result (204); request.peer_pid is the worker's process, when it is one of this machine. run_lease_cancel()
- * ends the poll that was begun with that arg, if it still waits, from within: nobody reads its answer. */
+ * with a NULL result (204); request.peer_pid is the worker's process, when it is one of this machine.
+ * run_lease_cancel() ends the poll that was begun with that arg, if it still waits, from within: nobody reads its
+ * answer. */
 void run_lease(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_lease_cancel(struct jobs *jobs, const void *arg);
 void run_confirm(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);

@@ -110,12 +110,26 @@ static bool host(struct intake *intake, const json_t *event, GError **error)
     g_autofree char *code = json_scalar_text(json_object_get(event, "code"));
     const json_t *problem = json_object_get(event, "error");
     const char *text = json_is_object(problem) ? json_get_string(problem, "message", NULL) : json_string_value(problem);
+    if (!text)
+        text = json_get_string(event, "reason", NULL);
     const char *id = json_get_string(step, "id", NULL);
     int64_t try = json_get_integer(step, "attempts", 0);
     bool old = json_get_integer(event, "try", try) < try; /* a later try's word on the host stands */
     return store_exec(intake->tx, old ? SQL_STEP_HOST_ADD : SQL_STEP_HOST_PUT, NULL, error, "ssssssi", intake->run, id,
                       name, result, *code ? code : NULL, text, (int64_t)json_get_integer(event, "duration_ms", 0)) &&
            ((!old && run_step_state(step) != STEP_DONE) || tell_late_end(intake, id, name, result, text, error));
+}
+
+/* What a rerun left out of an each() stands beside the hosts; the others have their commands there. */
+static bool item(struct intake *intake, const json_t *event, GError **error)
+{
+    if (g_strcmp0(json_get_string(event, "result", NULL), "skipped") != 0)
+        return true;
+    g_autoptr(json_t) step = step_of(intake, event, error);
+    const char *name = step ? call_need_string(event, "name", error) : NULL;
+    return name && store_exec(intake->tx, SQL_STEP_HOST_ADD, NULL, error, "ssssssi", intake->run,
+                              json_get_string(step, "id", NULL), name, "skipped", NULL,
+                              json_get_string(event, "reason", NULL), (int64_t)0);
 }
 
 static bool note(struct intake *intake, const json_t *event, GError **error)
@@ -252,7 +266,7 @@ static const struct {
     {"report", nothing},    {"data", data},
     {"retry", retry},       {"step_end", step_end},
     {"approval", approval}, {"delay", delay},
-    {"run_end", run_end},   {"item", nothing},
+    {"run_end", run_end},   {"item", item},
 };
 
 /* --- a batch -------------------------------------------------------------------------------------------------------

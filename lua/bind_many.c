@@ -7,6 +7,7 @@
 #include "lua/call.h"
 #include "lua/options.h"
 #include "lua/raise.h"
+#include "lua/script.h"
 #include "lua/task.h"
 #include "lua/value.h"
 
@@ -66,21 +67,50 @@ static int engine_raise(lua_State *L)
     return lua_error(L);
 }
 
-/* engine.item(name, result, code or nil, message or nil, milliseconds): records how one item of each() ended */
+/* engine.begin() → which each() of the step this is, from 1; {NAME: reason} of items that an earlier run has done, or
+ * nil */
+static int engine_begin(lua_State *L)
+{
+    struct script *script = script_of(L);
+    const json_t *done = json_array_get(script->work->done, script->eaches++);
+    lua_pushinteger(L, script->eaches);
+    if (json_object_size(done) > 0)
+        value_push(L, done, VALUE_NULL_AS_NIL);
+    else
+        lua_pushnil(L);
+    return 2;
+}
+
+/* engine.skip(call, name, reason): records an item of the call-th each() that an earlier run has done */
+static int engine_skip(lua_State *L)
+{
+    size_t name_length;
+    lua_Integer call = luaL_checkinteger(L, 1);
+    const char *name = luaL_checklstring(L, 2, &name_length), *reason = luaL_checkstring(L, 3);
+    json_t *args =
+        json_pack("{s:I, s:o, s:s, s:s, s:n, s:i}", "call", (json_int_t)call, "name",
+                  json_text_value(name, name_length), "result", "skipped", "reason", reason, "error", "duration_ms", 0);
+    return call_service(L, "item", args, 0, call_finish);
+}
+
+/* engine.item(call, name, result, code or nil, message or nil, milliseconds): records how one item of the call-th
+ * each() ended */
 static int engine_item(lua_State *L)
 {
     size_t name_length, message_length;
-    const char *name = luaL_checklstring(L, 1, &name_length);
-    const char *result = luaL_checkstring(L, 2);
-    const char *code = luaL_optstring(L, 3, NULL);
-    const char *message = luaL_optlstring(L, 4, "", &message_length);
-    lua_Integer ms = luaL_checkinteger(L, 5);
+    lua_Integer call = luaL_checkinteger(L, 1);
+    const char *name = luaL_checklstring(L, 2, &name_length);
+    const char *result = luaL_checkstring(L, 3);
+    const char *code = luaL_optstring(L, 4, NULL);
+    const char *message = luaL_optlstring(L, 5, "", &message_length);
+    lua_Integer ms = luaL_checkinteger(L, 6);
     json_t *error = code ? json_object() : json_null();
     if (code) {
         json_object_set_new(error, "code", json_text_value(code, strlen(code)));
         json_object_set_new(error, "message", json_text_value(message, message_length));
     }
     json_t *args = json_object();
+    json_object_set_new(args, "call", json_integer(call));
     json_object_set_new(args, "name", json_text_value(name, name_length));
     json_object_set_new(args, "result", json_string(result));
     json_object_set_new(args, "error", error);
@@ -89,9 +119,17 @@ static int engine_item(lua_State *L)
 }
 
 const struct binding engine_bindings[] = {
-    {"spawn", task_spawn},         {"wait", task_wait},       {"clock", engine_clock},
-    {"duration", engine_duration}, {"misuse", engine_misuse}, {"known", engine_known},
-    {"raise", engine_raise},       {"item", engine_item},     {NULL, NULL},
+    {"spawn", task_spawn},
+    {"wait", task_wait},
+    {"clock", engine_clock},
+    {"duration", engine_duration},
+    {"misuse", engine_misuse},
+    {"known", engine_known},
+    {"raise", engine_raise},
+    {"item", engine_item},
+    {"begin", engine_begin},
+    {"skip", engine_skip},
+    {NULL, NULL},
 };
 
 static const struct binding bindings[] = {

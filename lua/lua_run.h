@@ -44,6 +44,7 @@ struct lua_step {
     json_t *data;     /* in: the kept table; borrowed */
     json_t *steps; /* results of earlier steps, read-only: {ID: {"result", "hosts": {NAME: {"stdout",…}}}}; borrowed */
     json_t *approval; /* {"inputs","decisions"} or NULL */
+    json_t *done;     /* [{NAME: reason}…]: what each() of an earlier run has done, by its calls; or NULL. Borrowed */
     int64_t timeout_ms;
     int64_t grace_ms; /* for defer functions after failure, cancel or time-out */
 };

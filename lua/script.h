@@ -33,6 +33,7 @@ struct script {
     char *ending_message;
     bool unwinding;       /* no task runs any more; what still comes are the ends of their calls */
     bool deferring;       /* the defer functions run now */
+    unsigned eaches;      /* how often each() was called */
     unsigned defers;      /* how many are registered, in the registry's list */
     json_t *kept;         /* `data` as of the start or the last checkpoint */
     json_t *checkpoint;   /* on its way to be kept */

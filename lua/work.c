@@ -78,6 +78,7 @@ struct work *work_new(const struct lua_step *step, const char *expression)
     work->data = step->data ? json_deep_copy(step->data) : json_object();
     work->steps = step->steps ? json_deep_copy(step->steps) : json_object();
     work->approval = json_deep_copy(step->approval);
+    work->done = json_deep_copy(step->done);
     return work;
 }
 
@@ -88,6 +89,7 @@ void work_free(struct work *work)
     json_decref(work->data);
     json_decref(work->steps);
     json_decref(work->approval);
+    json_decref(work->done);
     g_free(work->outcome.message);
     json_decref(work->outcome.data);
     json_decref(work->outcome.error);

@@ -23,7 +23,7 @@ struct work {
     char *id, *file, *text;
     size_t length;
     int line;
-    json_t *data, *steps, *approval;
+    json_t *data, *steps, *approval, *done;
     /* outcome */
     struct lua_outcome outcome; /* owned by the work */
     bool truth;

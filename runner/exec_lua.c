@@ -79,6 +79,7 @@ static struct lua_step exec_lua_step(const struct exec *exec)
         .data = exec->data,
         .steps = exec->results,
         .approval = object_or_null(step, "approval"),
+        .done = json_object_get(json_object_get(step, "done"), "items"),
         .timeout_ms = json_get_integer(step, "timeout_ms", DEFAULT_STEP_TIMEOUT_MS),
         .grace_ms = DEFAULT_GRACE_MS,
     };

@@ -73,20 +73,27 @@ static void shell_sum_up(struct shell_step *shell)
     json_set_string(shell->error, "message", text);
 }
 
-/* The record has a line for each host of the step. */
+/* A host on which nothing ran: the record has a line for each host of the step. */
+static void shell_tell_apart(struct exec *exec, const char *name, enum step_result result, const char *reason)
+{
+    static const char *const nothing[] = {"code", "error", "stopped"};
+    json_t *event = exec_event(exec);
+
+    json_object_set_new(event, "try", json_integer(exec->try_number));
+    json_set_string(event, "host", name);
+    json_set_string(event, "result", step_result_name(result));
+    if (reason)
+        json_set_string(event, "reason", reason);
+    for (size_t i = 0; i < G_N_ELEMENTS(nothing); i++)
+        json_object_set_new(event, nothing[i], json_null());
+    json_object_set_new(event, "duration_ms", json_integer(0));
+    journal_add(exec->journal, "host", event);
+}
+
 static void shell_tell_not_started(const struct shell_step *shell)
 {
-    for (size_t i = shell->rollout.started; i < shell->count; i++) {
-        json_t *event = exec_event(shell->exec);
-        json_object_set_new(event, "try", json_integer(shell->exec->try_number));
-        json_set_string(event, "host", json_get_string(shell->hosts[i].host, "name", ""));
-        json_set_string(event, "result", step_result_name(RESULT_NOT_REACHED));
-        json_object_set_new(event, "code", json_null());
-        json_object_set_new(event, "error", json_null());
-        json_object_set_new(event, "duration_ms", json_integer(0));
-        json_object_set_new(event, "stopped", json_null());
-        journal_add(shell->exec->journal, "host", event);
-    }
+    for (size_t i = shell->rollout.started; i < shell->count; i++)
+        shell_tell_apart(shell->exec, json_get_string(shell->hosts[i].host, "name", ""), RESULT_NOT_REACHED, NULL);
 }
 
 static void shell_end(struct shell_step *shell)
@@ -241,6 +248,30 @@ static json_t *shell_options(const struct exec *exec)
     return options;
 }
 
+/* {NAME: {"reason","output"}}: hosts on which an earlier run has done this step, and it is not done again. */
+static json_t *shell_done(const struct exec *exec)
+{
+    return json_object_get(json_object_get(exec->step, "done"), "hosts");
+}
+
+/* They are as good as run: later steps read what they said then. */
+static bool shell_leave_out(struct shell_step *shell, GError **error)
+{
+    struct exec *exec = shell->exec;
+    g_autoptr(json_t) names = hosts_select_done(&exec->hosts, exec->step, error);
+    size_t i;
+    json_t *name;
+
+    json_array_foreach (names, i, name) {
+        const json_t *done = json_object_get(shell_done(exec), json_string_value(name));
+        json_t *output = json_object_get(done, "output");
+        shell_tell_apart(exec, json_string_value(name), RESULT_SKIPPED, json_get_string(done, "reason", NULL));
+        if (json_is_object(output))
+            json_object_set(json_object_get(shell->output, "hosts"), json_string_value(name), output);
+    }
+    return names != NULL;
+}
+
 /* The step's hosts, each admitted, before anything starts. */
 static json_t *shell_names(struct exec *exec, GError **error)
 {
@@ -253,7 +284,7 @@ static json_t *shell_names(struct exec *exec, GError **error)
     g_autoptr(json_t) names = hosts_select(&exec->hosts, exec->step, error);
     if (!names)
         return NULL;
-    if (json_array_size(names) == 0) {
+    if (json_array_size(names) == 0 && json_object_size(shell_done(exec)) == 0) {
         errors_set(error, ERROR_NOT_IN_INVENTORY, "no host of this run matches '%s'", filter ? filter : "");
         return NULL;
     }
@@ -284,11 +315,11 @@ static struct shell_step *shell_new(struct exec *exec, GError **error)
     struct shell_step *shell = g_new0(struct shell_step, 1);
     shell->exec = exec;
     rollout_init(&shell->rollout, exec->step, json_array_size(names));
-    shell->keep_bytes = LIMIT_STEP_OUTPUT_BYTES / 2 / json_array_size(names);
+    shell->keep_bytes = LIMIT_STEP_OUTPUT_BYTES / 2 / MAX(1, json_array_size(names));
     shell->options = shell_options(exec);
     shell->output = json_pack("{s:{}}", "hosts");
     shell->timer = loop_timer_new(exec->options.loop, shell_timed_out, shell);
-    if (!shell_admit(shell, names, error))
+    if (!shell_admit(shell, names, error) || !shell_leave_out(shell, error))
         g_clear_pointer(&shell, exec_shell_free);
     return shell;
 }

@@ -157,7 +157,8 @@ static json_t *hosts_select_named(const struct hosts *hosts, const json_t *list,
     return names_sorted(names);
 }
 
-json_t *hosts_select(const struct hosts *hosts, const json_t *step, GError **error)
+/* Whatever an earlier run has done. */
+static json_t *hosts_select_all(const struct hosts *hosts, const json_t *step, GError **error)
 {
     const json_t *named = json_object_get(step, "host_names");
     const char *text = json_get_string(step, "hosts", NULL);
@@ -179,6 +180,32 @@ json_t *hosts_select(const struct hosts *hosts, const json_t *step, GError **err
             g_ptr_array_add(names, (char *)host_name(host));
     }
     return names_sorted(names);
+}
+
+static json_t *hosts_select_part(const struct hosts *hosts, const json_t *step, bool done, GError **error)
+{
+    const json_t *known = json_object_get(json_object_get(step, "done"), "hosts");
+    g_autoptr(json_t) all = hosts_select_all(hosts, step, error);
+    size_t i;
+    json_t *name;
+
+    if (!all)
+        return NULL;
+    json_t *part = json_array();
+    json_array_foreach (all, i, name)
+        if ((json_object_get(known, json_string_value(name)) != NULL) == done)
+            json_array_append(part, name);
+    return part;
+}
+
+json_t *hosts_select(const struct hosts *hosts, const json_t *step, GError **error)
+{
+    return hosts_select_part(hosts, step, false, error);
+}
+
+json_t *hosts_select_done(const struct hosts *hosts, const json_t *step, GError **error)
+{
+    return hosts_select_part(hosts, step, true, error);
 }
 
 bool hosts_enter(struct hosts *hosts, const json_t *step, GError **error)

@@ -24,6 +24,10 @@ void hosts_clear(struct hosts *hosts);
  * sorted; without either, every host of the run.
  * New array. ERROR_PARSE, ERROR_NOT_IN_INVENTORY, ERROR_NOT_ALLOWED. */
 json_t *hosts_select(const struct hosts *hosts, const json_t *step, GError **error);
+/* Of a step that an earlier run has done on some of its hosts (its `done`), hosts_select() gives the others and this
+ * those.
+ */
+json_t *hosts_select_done(const struct hosts *hosts, const json_t *step, GError **error);
 /* From now on hosts_admit() is for this step (borrowed). A step without `hosts` and without `approve` may touch every
  * host of the run. */
 bool hosts_enter(struct hosts *hosts, const json_t *step, GError **error);

@@ -384,7 +384,7 @@ static void service_checkpoint(struct exec *exec, json_t *args, struct op *op)
 
 static void service_item(struct exec *exec, json_t *args, struct op *op)
 {
-    static const char *const keys[] = {"name", "result", "error", "duration_ms"};
+    static const char *const keys[] = {"call", "name", "result", "reason", "error", "duration_ms"};
     json_t *event = exec_event(exec);
 
     for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {

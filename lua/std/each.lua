@@ -28,6 +28,7 @@
 -- @field ok string[] names of the items that are fine
 -- @field failed string[] names of those that failed
 -- @field not_reached string[] names of those that never started
+-- @field skipped string[] names of those that an earlier run has done, in a run of what failed there (`hikeshi runs rerun --failed`)
 -- @field [string] any
 
 local engine = ...
@@ -108,12 +109,12 @@ local function describe(e)
     return text, text == "not enough memory" and "memory" or "lua"
 end
 
-local function run_item(f, item, index, name)
+local function run_item(call, f, item, index, name)
     local started = engine.clock()
     local fine, value = pcall(f, item, index)
     local message, code
     if not fine then message, code = describe(value) end
-    engine.item(name, fine and "ok" or "failed", code, message, engine.clock() - started)
+    engine.item(call, name, fine and "ok" or "failed", code, message, engine.clock() - started)
     return {fine = fine, value = value}
 end
 
@@ -127,11 +128,21 @@ end
 local function each(list, f, opts)
     if type(list) ~= "table" then engine.misuse("each needs a list as its first argument, not " .. type(list)) end
     if type(f) ~= "function" then engine.misuse("each needs a function as its second argument, not " .. type(f)) end
-    local items = {}
-    for i, item in ipairs(list) do items[i] = item end
+    local call, done = engine.begin()
+    local items, positions, skipped = {}, {}, {}
+    for position, item in ipairs(list) do
+        local name = name_of(item, position)
+        local reason = done and done[name]
+        if reason then
+            skipped[#skipped + 1] = name
+            engine.skip(call, name, reason)
+        else
+            items[#items + 1], positions[#items + 1] = item, position
+        end
+    end
     local options = read_options(opts, #items)
-    local result = {ok = {}, failed = {}, not_reached = {}}
-    local lists = {ok = result.ok, failed = result.failed, not_reached = result.not_reached}
+    local result = {ok = {}, failed = {}, not_reached = {}, skipped = skipped}
+    local lists = {ok = result.ok, failed = result.failed, not_reached = result.not_reached, skipped = skipped}
     local started, running, index_of, first_error = 0, 0, {}, nil
 
     local function wave_is_open()
@@ -151,7 +162,7 @@ local function each(list, f, opts)
     end
 
     local function note(index, fine, value)
-        local name = name_of(items[index], index)
+        local name = name_of(items[index], positions[index])
         local bucket = fine and lists.ok or lists.failed
         bucket[#bucket + 1] = name
         if not fine and first_error == nil then first_error = value end
@@ -161,7 +172,7 @@ local function each(list, f, opts)
     repeat
         while may_start() do
             started, running = started + 1, running + 1
-            index_of[engine.spawn(run_item, f, items[started], started, name_of(items[started], started))] = started
+            index_of[engine.spawn(run_item, call, f, items[started], positions[started], name_of(items[started], positions[started]))] = started
         end
         if running > 0 then
             local id, alive, outcome = engine.wait()
@@ -175,9 +186,9 @@ local function each(list, f, opts)
     until running == 0 and not may_start()
 
     for index = started + 1, #items do
-        local name = name_of(items[index], index)
+        local name = name_of(items[index], positions[index])
         lists.not_reached[#lists.not_reached + 1] = name
-        engine.item(name, "not_reached", nil, nil, 0)
+        engine.item(call, name, "not_reached", nil, nil, 0)
     end
     if #lists.failed > 0 and not options.keep_going then raise_failures(lists, first_error, #items) end
     return result

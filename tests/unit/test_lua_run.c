@@ -240,9 +240,9 @@ static const struct row rows[] = {
      "log(r['db-1'], r['db-2'])",
      LUA_RESULT_OK,
      "ssh.run {\"argv\":[\"echo\",\"db-1\"],\"host\":\"db-1\",\"opts\":{}}\nitem "
-     "{\"duration_ms\":0,\"error\":null,\"name\":\"db-1\",\"result\":\"ok\"}\n"
+     "{\"call\":1,\"duration_ms\":0,\"error\":null,\"name\":\"db-1\",\"result\":\"ok\"}\n"
      "ssh.run {\"argv\":[\"echo\",\"db-2\"],\"host\":\"db-2\",\"opts\":{}}\nitem "
-     "{\"duration_ms\":0,\"error\":null,\"name\":\"db-2\",\"result\":\"ok\"}\ndb-1 db-2\n",
+     "{\"call\":1,\"duration_ms\":0,\"error\":null,\"name\":\"db-2\",\"result\":\"ok\"}\ndb-1 db-2\n",
      NULL, 0, "each over hosts, one at a time, every item recorded"},
     {"each({'a', 'b', 'c'}, function(x) ssh('db-1'):run{x == 'a' and 'fail' or 'echo'} end, {at_once = 1})",
      LUA_RESULT_FAILED, NULL, "exit 1 of 3 failed, 2 not started; first a: 'fail' ended with exit code 3", 31,
