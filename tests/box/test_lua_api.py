@@ -41,6 +41,8 @@ def test_the_tree_as_it_is(tree):
     ("lua/bind_ssh.c", "@return Handle h", "@return Handel h", "there is no class Handel"),
     ("lua/bind_ssh.c", " * @field pty? boolean", " * @field tty? boolean", "option 'pty' is in no @class"),
     ("lua/std/retry.lua", '{"attempts", "delay"}', '{"attempts", "delay", "most"}', "option 'most' is in no @class"),
+    ("lua/std/hikeshi/systemd.lua", "---@param unit string  `app` is `app.service`\n", "", "systemd.unit: no @param unit"),
+    ("lua/std/hikeshi/psql.lua", "function database:row(", "function database:line(", "docs/stdlib.md has no entry for database:line"),
     ("docs/lua.md", "The hash in lower-case hexadecimal.", "The hash.", "is not what the comment says"),
     ("docs/lua.md", "### `sha256(", "### `sha257(", "docs/lua.md has no entry for sha256"),
 ])
@@ -62,8 +64,10 @@ def test_editor_writes_the_stubs(tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
     assert "help/lua/hikeshi.lua\n" in result.stdout
     text = (tmp_path / "help/lua/hikeshi.lua").read_text()
-    assert text.startswith("---@meta hikeshi\n")
+    assert text.startswith("---@meta _\n")
     assert "---@return hikeshi.Result result\nfunction Handle:run(argv, opts) end\n" in text
+    module = (tmp_path / "help/lua/hikeshi/systemd.lua").read_text()
+    assert "---@return hikeshi.systemd.Unit\nfunction systemd.unit(host, unit) end\n" in module and module.endswith("return systemd\n")
     again = subprocess.run([HIKESHI, "editor", "help"], cwd=tmp_path, capture_output=True, text=True)
     assert (again.returncode, again.stdout) == (0, result.stdout)
 

@@ -191,13 +191,53 @@ static void test_nothing_more(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* The file of a module of the standard library: hikeshi/psql.lua for hikeshi.psql. */
+static const char *module_stub(const char *module)
+{
+    g_autoptr(GString) path = g_string_new(module);
+    g_string_replace(path, ".", "/", 0);
+    g_string_append(path, ".lua");
+    for (const struct embedded_file *file = lua_stub_files; file->path; file++) {
+        if (strcmp(file->path, path->str) == 0)
+            return (const char *)file->bytes;
+    }
+    fail_msg("no stub of the module %s", module);
+    return NULL;
+}
+
+/* Every function that require() gives. Methods of what these return are read from the source: scripts/lua-api. */
+static void test_modules(void **state)
+{
+    struct world *world = *state;
+    lua_State *L = world->L;
+    int missing = 0, seen = 0;
+    for (const char *const *module = lua_module_names(); *module; module++) {
+        const char *stub = module_stub(*module), *short_name = strrchr(*module, '.') + 1;
+        lua_getglobal(L, "require");
+        lua_pushstring(L, *module);
+        if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+            fail_msg("%s", lua_tostring(L, -1));
+        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+            if (!lua_isfunction(L, -1))
+                continue;
+            g_autofree char *wanted = g_strdup_printf("\nfunction %s.%s(", short_name, lua_tostring(L, -2));
+            seen++;
+            if (!strstr(stub, wanted))
+                missing++, print_error("the stub of %s: no entry for %s\n", *module, lua_tostring(L, -2));
+        }
+        lua_settop(L, 0);
+        if (luaL_loadstring(world->plain, stub) != LUA_OK)
+            fail_msg("%s", lua_tostring(world->plain, -1));
+    }
+    assert_true(seen > 10);
+    assert_int_equal(missing, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_docs),
-        cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_stubs),
-        cmocka_unit_test(test_nothing_more),
+        cmocka_unit_test(test_docs),         cmocka_unit_test(test_plain),   cmocka_unit_test(test_stubs),
+        cmocka_unit_test(test_nothing_more), cmocka_unit_test(test_modules),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
