@@ -10,7 +10,7 @@ import yaml
 from . import yaml12
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = [ROOT / "README.md", ROOT / "HACKING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # What the first word of a shell command may be.
 PROGRAMS = ("hikeshi build-dev/hikeshi scripts/ git curl mkdir cp chgrp chmod tar gdb sqlite3 docker systemctl export sed").split()
 
@@ -43,6 +43,8 @@ def language_of(text):
     """Of an indented block, which cannot say it; "" when it does not show."""
     if looks_like_shell(text):
         return "sh"
+    if re.match(r"(local \w+ = |[\w.]+[({])", text) and not text.startswith("{"):
+        return "lua"
     if looks_like_yaml(text):
         return "yaml"
     return ""
