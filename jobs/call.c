@@ -24,6 +24,7 @@ static void call_free(struct call *call)
 {
     json_decref(call->request);
     json_decref(call->result);
+    json_decref(call->stopped);
     g_clear_error(&call->refusal);
     g_free((char *)call->actor.kind);
     g_free((char *)call->actor.name);
@@ -37,6 +38,7 @@ static bool run_job(struct store_tx *tx, void *arg, GError **error)
 {
     struct call *call = arg;
     g_clear_pointer(&call->result, json_decref);
+    g_clear_pointer(&call->stopped, json_decref);
     g_clear_error(&call->refusal);
     return call->job(tx, call, error);
 }

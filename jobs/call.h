@@ -19,6 +19,7 @@ struct call {
     struct actor actor;      /* own copies */
     struct catalog_set *set; /* NULL when there is no catalog (tests) */
     json_t *result;          /* what done gets; reset before each try of the job */
+    json_t *stopped; /* runs that the job stopped: run_stopped_all() in `after`; NULL, or reset as `result` is */
     GError *refusal; /* set by a job that wrote something and yet says no: committed, then done gets this error */
     call_job_fn job;
     call_after_fn after; /* may be NULL */

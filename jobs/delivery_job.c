@@ -88,7 +88,8 @@ static bool stop_runs(struct store_tx *tx, struct delivery_job *job, GError **er
         bool running;
         if (!run_stop(tx, id, "incident_resolved", "is cancelled: the incident is resolved", &running, error))
             return false;
-        json_array_append_new(job->stopped, json_pack("{s:s, s:b}", "run", id, "running", running));
+        json_array_append_new(
+            job->stopped, json_pack("{s:s, s:s, s:b}", "run", id, "reason", "incident_resolved", "running", running));
     }
     return true;
 }
@@ -189,6 +190,7 @@ static bool start_one(struct store_tx *tx, struct delivery_job *job, const struc
                                   .params = start->params,
                                   .incident_snapshot = start->incident,
                                   .alert_snapshot = start->alert,
+                                  .stopped = job->stopped,
                                   .set = job->plan->set};
     if (!run_insert(tx, start->runbook, &run, &id, error))
         return false;

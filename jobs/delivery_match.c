@@ -1,5 +1,7 @@
 #include "jobs/delivery_match.h"
+#include "core/clock.h"
 #include "core/errors.h"
+#include "jobs/policy.h"
 #include "jobs/trigger.h"
 #include <string.h>
 
@@ -127,10 +129,26 @@ static void add_start(struct matching *m, const struct runbook *runbook, const s
     g_ptr_array_add(m->plan->starts, start);
 }
 
+/* `hours`, of the runbook's owner, as one more rule. Hours that nobody knows are neither in nor out. */
+static bool within_hours(const struct matching *m, const struct runbook *runbook, const struct trigger *trigger,
+                         json_t *rules)
+{
+    bool in = false;
+    const json_t *teams = json_object_get(m->plan->set->policies, "teams");
+    bool known = policy_team_hours(teams, runbook->owner, clock_now_ms(), &in);
+    const char *got = !known ? "unknown" : in ? "in" : "out";
+    bool ok = strcmp(trigger->hours, got) == 0;
+    json_array_append_new(
+        rules, json_pack("{s:s, s:s, s:b, s:s}", "rule", "hours", "wanted", trigger->hours, "ok", ok, "got", got));
+    return ok;
+}
+
 static void evaluate(struct matching *m, const struct runbook *runbook, const struct trigger *trigger, json_t *alert)
 {
     json_t *rules = NULL;
     bool matched = trigger_matches(trigger, m->incident, alert, &rules);
+    if (matched && trigger->hours)
+        matched = within_hours(m, runbook, trigger, rules);
     if (!matched && m->unmatched >= MAX_UNMATCHED) {
         m->plan->omitted++;
         json_decref(rules);

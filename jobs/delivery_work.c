@@ -75,10 +75,7 @@ static void after_commit(struct delivery_work *work)
 {
     struct jobs *jobs = work->queue->jobs;
     struct delivery_job *job = &work->job;
-    size_t i;
-    json_t *run;
-    json_array_foreach (job->stopped, i, run)
-        run_stopped(jobs, json_get_string(run, "run", ""), "incident_resolved", json_get_bool(run, "running", false));
+    run_stopped_all(jobs, job->stopped);
     if (job->started)
         run_queue_kick(jobs);
     if (job->incident)
@@ -93,6 +90,8 @@ static void after_commit(struct delivery_work *work)
 static bool start_chunk(struct store_tx *tx, void *arg, GError **error)
 {
     struct delivery_work *work = arg;
+    json_decref(work->job.stopped); /* told after the job before */
+    work->job.stopped = json_array();
     return delivery_job_start(tx, &work->job, error);
 }
 

@@ -104,10 +104,37 @@ static void check_alert(struct lint *lint, const struct trigger *trigger)
                  "no alert rule is called '%s'", first);
 }
 
+static void check_allow(struct lint *lint, const struct trigger *trigger, const json_t *teams)
+{
+    size_t index;
+    json_t *principal;
+    json_array_foreach (trigger->allow, index, principal) {
+        const char *team = json_get_string(principal, "team", NULL);
+        if (!team || json_object_get(teams, team))
+            continue;
+        g_autoptr(GPtrArray) names = keys_of(teams);
+        lint_say(lint, "unknown-name", FINDING_ERROR, trigger->line, 1, lint_nearest(team, names),
+                 "there is no team '%s'", team);
+    }
+}
+
+static void check_people(struct lint *lint, const struct trigger *trigger)
+{
+    const json_t *teams = json_object_get(lint->repository->policies, "teams");
+    const char *owner = lint->runbook->owner;
+    if (json_object_size(teams) == 0)
+        return;
+    check_allow(lint, trigger, teams);
+    if (trigger->hours && owner && !json_path(json_object_get(teams, owner), "hours"))
+        lint_say(lint, "trigger", FINDING_ERROR, trigger->line, 1, "give the team 'hours' in " TEAMS,
+                 "the team '%s' has no 'hours': this trigger would never start", owner);
+}
+
 static void check_triggers(struct lint *lint)
 {
     for (guint i = 0; i < lint->runbook->triggers->len; i++) {
         const struct trigger *trigger = lint->runbook->triggers->pdata[i];
+        check_people(lint, trigger);
         if (trigger->kind == TRIGGER_SCHEDULE)
             check_schedule(lint, trigger);
         if (trigger->kind == TRIGGER_INCIDENT)

@@ -98,12 +98,13 @@ static bool announce_channel(struct store_tx *tx, const struct announcement *a, 
                              GError **error)
 {
     if (!channel->kind->source_kind)
-        return store_exec(tx, SQL_CHANNEL_ADD, NULL, error, "ssb", channel->name, "", channel->kind->live);
+        return store_exec(tx, SQL_CHANNEL_ADD, NULL, error, "ssbb", channel->name, "", channel->kind->live,
+                          channel->kind->resolves);
     for (size_t i = 0; a->sources && i < a->sources->count; i++) {
         const struct yaml_node *kind = yaml_get(a->sources->items[i], "kind");
         if (kind && g_strcmp0(kind->text, channel->kind->source_kind) == 0 &&
-            !store_exec(tx, SQL_CHANNEL_ADD, NULL, error, "ssb", channel->name, a->sources->keys[i]->text,
-                        channel->kind->live))
+            !store_exec(tx, SQL_CHANNEL_ADD, NULL, error, "ssbb", channel->name, a->sources->keys[i]->text,
+                        channel->kind->live, channel->kind->resolves))
             return false;
     }
     return true;

@@ -2,8 +2,10 @@
  * store. */
 #include "jobs/policy.h"
 #include "core/limits.h"
+#include "jobs/cron.h"
 #include "jobs/field.h"
 #include "jobs/fields.h"
+#include "jobs/window.h"
 #include <string.h>
 
 #define DAY_MS (24 * 60 * 60 * 1000LL)
@@ -12,6 +14,12 @@ static const char *const role_names[] = {"viewer", "operator", "approver", "admi
 
 struct team {
     char **members;
+    json_t *hours;
+};
+
+struct hours {
+    char *timezone;
+    struct window_text window;
 };
 
 struct policy {
@@ -29,10 +37,35 @@ struct file {
     json_t *teams, *policies;
 };
 
+static const struct field hours_fields[] = {
+    {"timezone", FIELD_STRING, .offset = offsetof(struct hours, timezone), .required = true,
+     .help = "a name of the IANA database"},
+    WINDOW_FIELDS(struct hours, window),
+    {NULL},
+};
+
+static void read_hours(const struct field_reader *reader, const struct yaml_node *key G_GNUC_UNUSED,
+                       const struct yaml_node *value, void *target)
+{
+    struct hours hours = {0};
+    g_autoptr(GError) error = NULL;
+    if (field_read_map(reader, value, "a team's 'hours'", hours_fields, &hours)) {
+        GTimeZone *zone = cron_zone(hours.timezone, &error);
+        json_t *window = zone ? window_make(reader, value, &hours.window, false) : NULL;
+        if (!zone)
+            field_error(reader, "bad-value", yaml_get(value, "timezone"), NULL, "%s", error->message);
+        if (window)
+            ((struct team *)target)->hours = json_pack("{s:s, s:o}", "timezone", hours.timezone, "window", window);
+        g_clear_pointer(&zone, g_time_zone_unref);
+    }
+    g_free(hours.timezone);
+    window_text_clear(&hours.window);
+}
+
 static const struct field team_fields[] = {
     {"members", FIELD_STRINGS, .offset = offsetof(struct team, members), .help = "users of the team"},
     {"oncall", .kind = FIELD_IGNORE, .not_enforced = "nobody is looked up in it", .help = "who is on call"},
-    {"hours", .kind = FIELD_IGNORE, .not_enforced = "every hour counts the same", .help = "working hours"},
+    {"hours", FIELD_READ, .read = read_hours, .shape = SHAPE_FIELDS, .fields = hours_fields, .help = "working hours"},
     {"channels", .kind = FIELD_IGNORE, .not_enforced = "nothing is sent there",
      .help = "where messages to the team go"},
     {NULL},
@@ -63,7 +96,8 @@ static void read_teams(const struct field_reader *reader, const struct yaml_node
         json_t *members = json_array();
         for (char **member = team.members; member && *member; member++)
             json_array_append_new(members, json_string(*member));
-        json_object_set_new(file->teams, value->keys[i]->text, json_pack("{s:o}", "members", members));
+        json_object_set_new(file->teams, value->keys[i]->text,
+                            json_pack("{s:o, s:o*}", "members", members, "hours", team.hours));
         g_strfreev(team.members);
     }
 }
@@ -74,8 +108,7 @@ static json_t *read_principal(const struct field_reader *reader, const struct ya
     static const char *const kinds[] = {"user", "role", "team", NULL};
     if (map->kind != YAML_MAP || map->count != 1 || map->items[0]->kind == YAML_LIST ||
         map->items[0]->kind == YAML_MAP || map->items[0]->kind == YAML_NULL) {
-        field_error(reader, "bad-value", map, NULL,
-                    "who may decide is written {user: NAME}, {role: NAME} or {team: NAME}");
+        field_error(reader, "bad-value", map, NULL, "people are written {user: NAME}, {role: NAME} or {team: NAME}");
         return NULL;
     }
     const char *kind = map->keys[0]->text, *name = map->items[0]->text;
@@ -96,6 +129,20 @@ static json_t *read_principal(const struct field_reader *reader, const struct ya
         return NULL;
     }
     return json_pack("{s:s}", kind, name);
+}
+
+json_t *policy_read_principals(const struct field_reader *reader, const struct yaml_node *list, const char *key)
+{
+    json_t *principals = json_array();
+    if (list->kind != YAML_LIST || list->count == 0)
+        field_error(reader, "bad-value", list, NULL, "'%s' must be a list of people: [{team: NAME}, {role: admin}]",
+                    key);
+    for (size_t i = 0; list->kind == YAML_LIST && i < list->count; i++) {
+        json_t *principal = read_principal(reader, list->items[i], list->count == 1);
+        if (principal)
+            json_array_append_new(principals, principal);
+    }
+    return principals;
 }
 
 static void read_from(const struct field_reader *reader, const struct yaml_node *key G_GNUC_UNUSED,
@@ -250,4 +297,15 @@ bool policy_may_decide(const json_t *teams, const json_t *need_entry, const char
             return true;
     }
     return false;
+}
+
+bool policy_team_hours(const json_t *teams, const char *team, int64_t at_ms, bool *ret_in)
+{
+    const json_t *hours = team ? json_object_get(json_object_get(teams, team), "hours") : NULL;
+    GTimeZone *zone = hours ? cron_zone(json_get_string(hours, "timezone", NULL), NULL) : NULL;
+    if (!zone)
+        return false;
+    *ret_in = window_holds(json_object_get(hours, "window"), zone, at_ms);
+    g_time_zone_unref(zone);
+    return true;
 }

@@ -7,6 +7,7 @@
 #include "jobs/job.h"
 #include "jobs/outbox.h"
 #include "jobs/run_again.h"
+#include "jobs/run_allow.h"
 #include "jobs/run_private.h"
 
 static void worker_gone(void *arg, const char *worker)
@@ -96,17 +97,28 @@ static bool tell_start(struct store_tx *tx, const char *run, const struct runboo
     return outbox_add(tx, "run_ended", start->incident, run, detail, error);
 }
 
+/* `resolve: verified` of the trigger that started it. */
+static bool resolves(const struct runbook *runbook, const struct run_start *start)
+{
+    for (guint i = 0; start->incident && i < runbook->triggers->len; i++) {
+        const struct trigger *trigger = runbook->triggers->pdata[i];
+        if (g_strcmp0(trigger->id, start->trigger_id) == 0 && trigger->kind == TRIGGER_INCIDENT)
+            return trigger->resolve_verified;
+    }
+    return false;
+}
+
 static bool insert_row(struct store_tx *tx, const char *id, const struct runbook *runbook,
                        const struct run_start *start, const struct run_guard *guard, const char *plan,
                        int64_t *ret_inserted, GError **error)
 {
     bool suppressed = guard->suppressed != NULL;
-    return store_exec(tx, SQL_RUN_INSERT, ret_inserted, error, "ssssssssssssssjssssisi", id, start->repository,
+    return store_exec(tx, SQL_RUN_INSERT, ret_inserted, error, "ssssssssssssssjssssisisb", id, start->repository,
                       start->runbook, runbook->title, runbook->owner, runbook->commit ? runbook->commit : "",
                       runbook->path, start->trigger_kind, start->trigger_id, start->start_key, start->incident,
                       start->alert, start->requested_kind, start->requested_name, start->params, plan,
                       suppressed ? "suppressed" : "queued", guard->suppressed, start->rerun_of, clock_now_ms(),
-                      guard->key, guard->limit);
+                      guard->key, guard->limit, runbook->limits.lock, (int)resolves(runbook, start));
 }
 
 static bool insert(struct store_tx *tx, const struct runbook *runbook, const struct run_start *start,
@@ -121,7 +133,8 @@ static bool insert(struct store_tx *tx, const struct runbook *runbook, const str
         return true; /* the key was taken: this start has happened */
     if (!store_exec(tx, SQL_CONTEXT_ADD, NULL, error, "sjj", id, start->incident_snapshot, start->alert_snapshot) ||
         !insert_steps(tx, id, runbook, guard->suppressed != NULL, error) ||
-        !tell_start(tx, id, runbook, start, guard->suppressed, error))
+        !tell_start(tx, id, runbook, start, guard->suppressed, error) ||
+        !run_guard_replace(tx, runbook, start, guard, id, error))
         return false;
     *ret_id = g_steal_pointer(&id);
     return true;
@@ -144,6 +157,7 @@ bool run_insert(struct store_tx *tx, const struct runbook *runbook, const struct
 
 void run_start_after(struct call *call)
 {
+    run_stopped_all(call->jobs, call->stopped);
     run_queue_kick(call->jobs);
     outbox_kick(call->jobs);
 }
@@ -190,23 +204,13 @@ bool run_start_and_view(struct store_tx *tx, struct call *call, const struct run
     start->requested_name = call->actor.name;
     start->why = call_string(call->request, "reason");
     start->set = call->set;
+    start->stopped = call->stopped = json_array();
     if (!run_insert(tx, runbook, start, &id, error))
         return false;
     if (!id && !(id = same_start(tx, start, error)))
         return false;
     call->result = run_view(tx, call->jobs->base_url, id, error);
     return call->result != NULL;
-}
-
-/* The runbook's trigger that lets people start it has an id like any other. */
-const char *run_manual_trigger(const struct runbook *runbook)
-{
-    for (guint i = 0; i < runbook->triggers->len; i++) {
-        const struct trigger *trigger = runbook->triggers->pdata[i];
-        if (trigger->kind == TRIGGER_MANUAL)
-            return trigger->id;
-    }
-    return NULL;
 }
 
 static json_t *alert_of(const json_t *incident, const char *id)
@@ -252,12 +256,15 @@ static bool start_job(struct store_tx *tx, struct call *call, GError **error)
     if (!context || !read_given(call, &given, error))
         return false;
     json_t *incident = json_object_get(context, "incident"), *alert = json_object_get(context, "alert");
+    const struct trigger *trigger;
+    if (!run_allow(call->set, runbook, TRIGGER_MANUAL, incident != NULL, &call->actor, &trigger, error))
+        return false;
     g_autoptr(json_t) params =
         runbook_bind_params(runbook, given, incident ? context : NULL, call->set->inventory, NULL, error);
     if (!params)
         return false;
     struct run_start start = {.trigger_kind = "manual",
-                              .trigger_id = run_manual_trigger(runbook),
+                              .trigger_id = trigger ? trigger->id : NULL,
                               .incident = json_get_string(incident, "id", NULL),
                               .alert = json_get_string(alert, "id", NULL),
                               .incident_snapshot = incident,

@@ -24,6 +24,9 @@ struct run_start {
     json_t *done; /* what a rerun leaves out (run_again.h), or NULL */
     /* What a person said about it, or NULL; then cooldown, max_runs and breaker do not count this time. */
     const char *why;
+    /* Where run_insert() appends what to tell run_stopped_all() of after the commit: runs that this one replaces.
+     * Borrowed; NULL: nobody could tell their runners, and nothing is replaced. */
+    json_t *stopped;
     /* The catalog `runbook` is of: its modules are pinned with the run. Borrowed; may be NULL. */
     struct catalog_set *set;
 };
@@ -59,6 +62,8 @@ void run_log(struct jobs *jobs, json_t *request, const struct actor *actor, op_d
 bool run_stop(struct store_tx *tx, const char *run, const char *reason, const char *text, bool *ret_running,
               GError **error);
 void run_stopped(struct jobs *jobs, const char *run, const char *reason, bool running);
+/* The same of a list of [{"run","reason","running"}]. */
+void run_stopped_all(struct jobs *jobs, const json_t *stopped);
 /* Inside a store job: a run in product shape, all of it. New reference, or NULL. */
 json_t *run_view(struct store_tx *tx, const char *base_url, const char *id, GError **error);
 

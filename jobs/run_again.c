@@ -4,6 +4,7 @@
 #include "core/errors.h"
 #include "core/host_names.h"
 #include "jobs/hosts_exec.h"
+#include "jobs/run_allow.h"
 #include "jobs/run_private.h"
 
 struct again {
@@ -337,13 +338,17 @@ static bool rerun_job(struct store_tx *tx, struct call *call, GError **error)
         run_not_in_service(call->set, json_get_string(row, "runbook", "?"), error);
         return false;
     }
+    const struct trigger *trigger;
+    bool of_incident = json_get_string(row, "incident", NULL) != NULL;
+    if (!run_allow(call->set, runbook, TRIGGER_MANUAL, of_incident, &call->actor, &trigger, error))
+        return false;
     g_autoptr(json_t) params =
         runbook_bind_params(runbook, json_object_get(row, "params_json"), NULL, call->set->inventory, NULL, error);
     if (!params)
         return false;
     json_t *incident = json_object_get(row, "incident_json"), *alert = json_object_get(row, "alert_json");
     struct run_start start = {.trigger_kind = "manual",
-                              .trigger_id = run_manual_trigger(runbook),
+                              .trigger_id = trigger ? trigger->id : NULL,
                               .incident = json_get_string(row, "incident", NULL),
                               .alert = json_get_string(row, "alert", NULL),
                               .params = params,

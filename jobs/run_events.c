@@ -7,6 +7,7 @@
 #include "core/errors.h"
 #include "core/limits.h"
 #include "jobs/approval_private.h"
+#include "jobs/incident_close.h"
 #include "jobs/outbox.h"
 #include "jobs/run_private.h"
 
@@ -253,7 +254,10 @@ static bool run_end(struct intake *intake, const json_t *event, GError **error)
     }
     const json_t *verified = json_object_get(event, "verified");
     change.verified = json_is_boolean(verified) ? (enum run_verified)json_is_true(verified) : RUN_VERIFIED_NULL;
-    return run_change(intake->tx, intake->row, &change, error);
+    if (!run_change(intake->tx, intake->row, &change, error))
+        return false;
+    bool verified_end = state == RUN_SUCCEEDED && change.verified == RUN_VERIFIED_TRUE;
+    return !verified_end || incident_close_by_run(intake->tx, intake->row, error);
 }
 
 static const struct {

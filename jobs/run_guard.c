@@ -40,8 +40,10 @@ static bool broken(struct store_tx *tx, const struct runbook *runbook, const str
 static const char *judge(const struct limits *limits, const struct run_start *start, const json_t *counts,
                          int64_t now_ms)
 {
-    if (limits->concurrency > 0 && g_strcmp0(limits->overflow, "drop") == 0 &&
-        json_get_integer(counts, "unended", 0) >= limits->concurrency)
+    bool drop = g_strcmp0(limits->overflow, "drop") == 0;
+    if (drop && limits->concurrency > 0 && json_get_integer(counts, "unended", 0) >= limits->concurrency)
+        return "concurrency";
+    if (drop && limits->lock && json_get_integer(counts, "locked", 0) > 0)
         return "concurrency";
     if (start->why)
         return NULL;
@@ -63,16 +65,41 @@ bool run_guard_check(struct store_tx *tx, const struct runbook *runbook, const s
         return false;
     if (open && !start->why && !ret->suppressed)
         ret->suppressed = "breaker";
-    if (limits->concurrency <= 0 && limits->cooldown_ms <= 0 && limits->max_runs <= 0)
+    if (limits->concurrency <= 0 && limits->cooldown_ms <= 0 && limits->max_runs <= 0 && !limits->lock)
         return true;
     int64_t now_ms = clock_now_ms();
     g_autofree char *key = guard_key(runbook, start);
     g_autoptr(json_t) counts = NULL;
-    if (!store_get(tx, SQL_RUN_GUARD_COUNTS, &counts, error, "si", key, now_ms - limits->max_runs_window_ms))
+    if (!store_get(tx, SQL_RUN_GUARD_COUNTS, &counts, error, "sis", key, now_ms - limits->max_runs_window_ms,
+                   limits->lock))
         return false;
     if (!ret->suppressed)
         ret->suppressed = judge(limits, start, counts, now_ms);
     ret->key = g_steal_pointer(&key);
     ret->limit = MAX(limits->concurrency, 0);
+    return true;
+}
+
+bool run_guard_replace(struct store_tx *tx, const struct runbook *runbook, const struct run_start *start,
+                       const struct run_guard *guard, const char *run, GError **error)
+{
+    if (guard->suppressed || !start->stopped || g_strcmp0(runbook->limits.overflow, "replace") != 0)
+        return true;
+    g_autoptr(json_t) rows = NULL;
+    if (!store_list(tx, SQL_RUN_GUARD_UNENDED, &rows, error, "ss", guard->key, run))
+        return false;
+    size_t beside = (size_t)MAX(guard->limit - 1, 0), count = json_array_size(rows);
+    g_autofree char *text = g_strdup_printf("is cancelled: %s replaces it", run);
+    for (size_t i = 0; i + beside < count; i++) {
+        const json_t *row = json_array_get(rows, i);
+        const char *id = json_get_string(row, "id", "");
+        bool running;
+        if (json_get_string(row, "cancel_reason", NULL))
+            continue; /* it is on its way out */
+        if (!run_stop(tx, id, "concurrency", text, &running, error))
+            return false;
+        json_array_append_new(start->stopped,
+                              json_pack("{s:s, s:s, s:b}", "run", id, "reason", "concurrency", "running", running));
+    }
     return true;
 }

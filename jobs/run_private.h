@@ -31,8 +31,6 @@ bool run_start_and_view(struct store_tx *tx, struct call *call, const struct run
 void run_start_after(struct call *call);
 /* ERROR_NOT_FOUND, with what may be the reason. */
 void run_not_in_service(const struct catalog_set *set, const char *id, GError **error);
-/* The id of the trigger that lets people start it, or NULL. */
-const char *run_manual_trigger(const struct runbook *runbook);
 
 struct run_log *run_log_new(struct jobs *jobs, GError **error);
 void run_log_free(struct run_log *log);

@@ -94,9 +94,25 @@ static void check_schedule(const struct parser *parser, const struct trigger *tr
                     "this schedule cannot start: %s", error->message);
 }
 
+static void trigger_error(const struct parser *parser, const struct trigger *trigger, const char *suggestion,
+                          const char *message)
+{
+    finding_add(parser->reader.findings, "trigger", FINDING_ERROR, parser->reader.file, trigger->line, 1, suggestion,
+                "%s", message);
+}
+
 /* An incident gives no params but those with `from` or a default. */
 static void check_incident(const struct parser *parser, const struct trigger *trigger)
 {
+    bool verifies = false;
+    for (guint i = 0; i < parser->runbook->steps->len; i++)
+        verifies = verifies || ((const struct step *)parser->runbook->steps->pdata[i])->verify;
+    if (trigger->resolve_verified && !verifies)
+        trigger_error(parser, trigger, "add a step with 'verify: true'",
+                      "'resolve: verified' would never resolve: no step verifies");
+    if (trigger->hours && !parser->runbook->owner)
+        trigger_error(parser, trigger, "add 'owner' to the front matter",
+                      "'hours' are those of the owner's team: whose?");
     const GPtrArray *params = parser->runbook->params;
     for (guint i = 0; i < params->len; i++) {
         const struct param *param = params->pdata[i];

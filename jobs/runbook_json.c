@@ -144,6 +144,8 @@ static json_t *trigger_json(const struct trigger *trigger)
 {
     json_t *json = json_pack("{s:s, s:s, s:i}", "kind", trigger_kind_names[trigger->kind], "id", trigger->id, "line",
                              trigger->line);
+    if (trigger->kind != TRIGGER_SCHEDULE)
+        json_object_set_new(json, "allow", copy(trigger->allow));
     if (trigger->kind == TRIGGER_INCIDENT) {
         json_object_set_new(json, "match", copy(trigger->match));
         json_set_string(json, "for_each", trigger->for_each_alert ? "alert" : "incident");
@@ -157,6 +159,7 @@ static json_t *trigger_json(const struct trigger *trigger)
         json_set_string(json, "catch_up", trigger->catch_up);
         json_object_set_new(json, "params", copy(trigger->params));
         json_object_set_new(json, "jitter_ms", json_integer(trigger->jitter_ms));
+        json_object_set_new(json, "blackout", trigger->blackout ? json_deep_copy(trigger->blackout) : json_array());
     }
     return json;
 }

@@ -54,9 +54,7 @@ static void read_overflow(const struct field_reader *reader, const struct yaml_n
 {
     static const struct field row = {"overflow", FIELD_STRING, .offset = offsetof(struct limits, overflow),
                                      .choices = overflows};
-    if (field_read_value(reader, &row, key, value, target) && strcmp(value->text, "replace") == 0)
-        field_error(reader, "not-enforced", value, NULL,
-                    "'overflow: replace' is not enforced by this version: write drop or queue");
+    field_read_value(reader, &row, key, value, target);
 }
 
 const struct field runbook_limit_fields[] = {
@@ -75,7 +73,7 @@ const struct field runbook_limit_fields[] = {
      .help = "hosts that one run may touch; 50"},
     {"max_percent", FIELD_INTEGER, .offset = offsetof(struct limits, max_percent), .minimum = 1, .maximum = 100,
      .help = "of the hosts that the runbook may touch"},
-    {"lock", FIELD_READ, .read = read_lock, .refused = "other runbooks would run beside it", .shape = SHAPE_TEXT,
+    {"lock", FIELD_READ, .read = read_lock, .shape = SHAPE_TEXT,
      .help = "name of a lock that runs of several runbooks share"},
     {"breaker", FIELD_INTEGER, .offset = offsetof(struct limits, breaker), .minimum = 1, .maximum = 1000,
      .help = "after so many failed or not verified runs in a row nothing starts by itself"},
@@ -85,5 +83,15 @@ const struct field runbook_limit_fields[] = {
 void runbook_read_limits(const struct field_reader *reader, const struct yaml_node *key G_GNUC_UNUSED,
                          const struct yaml_node *value, void *target)
 {
-    field_read_map(reader, value, "limits", runbook_limit_fields, &((struct runbook *)target)->limits);
+    struct limits *limits = &((struct runbook *)target)->limits;
+    if (!field_read_map(reader, value, "limits", runbook_limit_fields, limits))
+        return;
+    const struct yaml_node *overflow = yaml_get(value, "overflow");
+    bool replace = overflow && strcmp(limits->overflow, "replace") == 0;
+    if (replace && limits->concurrency <= 0)
+        field_error(reader, "bad-value", overflow, "add 'concurrency: 1'",
+                    "'overflow: replace' needs 'concurrency': which runs would be too many");
+    else if (overflow && limits->concurrency <= 0 && !limits->lock)
+        field_error(reader, "bad-value", overflow, "add 'concurrency: 1'",
+                    "'overflow' needs 'concurrency' or 'lock': no run is ever too many");
 }

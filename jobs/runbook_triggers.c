@@ -1,7 +1,9 @@
 /* runbook_triggers: declarations of triggers: one table of keys a kind. Whether one matches is trigger.c. */
 #include "core/regex.h"
 #include "jobs/cron.h"
+#include "jobs/policy.h"
 #include "jobs/runbook_parse.h"
+#include "jobs/window.h"
 #include <string.h>
 
 #define DAY_MS (24 * 60 * 60 * 1000LL)
@@ -86,6 +88,10 @@ static void read_match(const struct field_reader *reader, const struct yaml_node
     ((struct trigger *)target)->match = yaml_to_json(value);
 }
 
+struct blackout {
+    struct window_text window;
+};
+
 /* A key with two words, one of which sets a bool. */
 static void read_word(const struct field_reader *reader, const struct yaml_node *key, const struct yaml_node *value,
                       const char *const *choices, const char *when_true, bool *ret)
@@ -155,6 +161,47 @@ static void read_timezone(const struct field_reader *reader, const struct yaml_n
         field_error(reader, "cron", value, NULL, "%s", error->message);
 }
 
+static const struct field blackout_fields[] = {WINDOW_FIELDS(struct blackout, window), {NULL}};
+
+static void read_blackout(const struct field_reader *reader, const struct yaml_node *key G_GNUC_UNUSED,
+                          const struct yaml_node *value, void *target)
+{
+    struct trigger *trigger = target;
+    json_decref(trigger->blackout);
+    trigger->blackout = json_array();
+    if (value->kind != YAML_LIST)
+        field_error(reader, "bad-value", value, NULL, "'blackout' must be a list such as [{days: SAT-SUN}]");
+    for (size_t i = 0; value->kind == YAML_LIST && i < value->count; i++) {
+        struct blackout blackout = {0};
+        json_t *window = field_read_map(reader, value->items[i], "a blackout", blackout_fields, &blackout)
+                             ? window_make(reader, value->items[i], &blackout.window, true)
+                             : NULL;
+        if (window)
+            json_array_append_new(trigger->blackout, window);
+        window_text_clear(&blackout.window);
+    }
+}
+
+static void read_allow(const struct field_reader *reader, const struct yaml_node *key G_GNUC_UNUSED,
+                       const struct yaml_node *value, void *target)
+{
+    struct trigger *trigger = target;
+    size_t index;
+    json_t *principal;
+    json_decref(trigger->allow);
+    trigger->allow = policy_read_principals(reader, value, "allow");
+    json_array_foreach (trigger->allow, index, principal)
+        if (g_strcmp0(json_get_string(principal, "role", NULL), "viewer") == 0)
+            field_error(reader, "bad-value", value, "write {role: operator}", "viewers may start nothing");
+}
+
+static void refuse_allow(const struct field_reader *reader, const struct yaml_node *key,
+                         const struct yaml_node *value G_GNUC_UNUSED, void *target G_GNUC_UNUSED)
+{
+    field_error(reader, "bad-value", key, "give it to a trigger of kind manual",
+                "a schedule starts by itself: nobody is asked whether they may");
+}
+
 static void read_params(const struct field_reader *reader, const struct yaml_node *key G_GNUC_UNUSED,
                         const struct yaml_node *value, void *target)
 {
@@ -172,12 +219,14 @@ static void read_params(const struct field_reader *reader, const struct yaml_nod
 /* clang-format off */
 #define COMMON \
     {"kind", .kind = FIELD_IGNORE, .help = "what starts it"}, \
-    {"id", FIELD_STRING, .offset = offsetof(struct trigger, id), .help = "its name; kind and number without one"}, \
-    {"allow", FIELD_JSON, .offset = offsetof(struct trigger, allow), .refused = "the role of the token decides who may start it", .help = "who may start it"}
+    {"id", FIELD_STRING, .offset = offsetof(struct trigger, id), .help = "its name; kind and number without one"}
+#define ALLOW \
+    {"allow", FIELD_READ, .read = read_allow, .shape = SHAPE_MAP, .many = MANY_LIST, .help = "who may start it by hand"}
 /* clang-format on */
 
 static const struct field incident_fields[] = {
     COMMON,
+    ALLOW,
     {"match", FIELD_READ, .read = read_match, .required = true, .shape = SHAPE_TEXTS, .many = MANY_MAP,
      .help = "rules that must all hold: alert, source, severity, service, team, status, title, labels.NAME; ~regex, "
              "!value"},
@@ -188,10 +237,9 @@ static const struct field incident_fields[] = {
     {"on_resolve", FIELD_READ, .read = read_on_resolve, .shape = SHAPE_TEXT, .choices = on_resolve_words,
      .help = "what becomes of the run when the incident resolves; continue"},
     {"hours", FIELD_STRING, .offset = offsetof(struct trigger, hours),
-     .choices = (const char *const[]){"in", "out", NULL}, .refused = "it would start at any hour",
-     .help = "in or out of the team's hours"},
-    {"resolve", FIELD_READ, .read = read_resolve, .not_enforced = "a run resolves no incident", .shape = SHAPE_TEXT,
-     .choices = resolve_words, .help = "a verified run resolves the incident"},
+     .choices = (const char *const[]){"in", "out", NULL}, .help = "in or out of the hours of the owner's team"},
+    {"resolve", FIELD_READ, .read = read_resolve, .shape = SHAPE_TEXT, .choices = resolve_words,
+     .help = "a verified run resolves the incident"},
     {NULL},
 };
 
@@ -206,12 +254,14 @@ static const struct field schedule_fields[] = {
      .help = "what becomes of times that passed while the server was down; skip"},
     {"jitter", FIELD_DURATION, .offset = offsetof(struct trigger, jitter_ms), .minimum = 0, .maximum = DAY_MS,
      .help = "a random delay of at most so long"},
-    {"blackout", FIELD_JSON, .offset = offsetof(struct trigger, blackout), .refused = "it would fire inside",
-     .help = "times at which it does not fire"},
+    {"blackout", FIELD_READ, .read = read_blackout, .shape = SHAPE_FIELDS, .many = MANY_LIST, .fields = blackout_fields,
+     .help = "times in which it does not fire"},
+    {"allow", FIELD_READ, .read = refuse_allow, .shape = SHAPE_ANY,
+     .help = "not here: nobody starts a schedule by hand"},
     {NULL},
 };
 
-static const struct field other_fields[] = {COMMON, {NULL}};
+static const struct field other_fields[] = {COMMON, ALLOW, {NULL}};
 
 const struct field *const runbook_trigger_fields[] = {
     [TRIGGER_INCIDENT] = incident_fields,

@@ -13,7 +13,12 @@
 #include "jobs/schedule_plan.h"
 #include "jobs/view.h"
 
-enum { LOOK_AGAIN_MS = 30 * 1000, TRY_AGAIN_MS = 5000, PREVIEW = 5 };
+enum {
+    LOOK_AGAIN_MS = 30 * 1000,
+    TRY_AGAIN_MS = 5000,
+    PREVIEW = 5,
+    MAX_LOOKS = 2000 /* slots, for a preview beyond a blackout */
+};
 
 /* One trigger of a runbook of the set in service. */
 struct schedule {
@@ -37,6 +42,7 @@ struct schedule_service {
     bool writing;      /* a store job is under way that reads `schedules` */
     bool changed;      /* the catalog was switched meanwhile */
     bool unsynced;     /* the store does not know `schedules` yet: nothing fires */
+    json_t *stopped;   /* by the store job under way: run_stopped_all() */
     int64_t looked_at; /* the clock, when it was looked at last */
 };
 
@@ -67,8 +73,11 @@ static struct schedule *schedule_new(const struct runbook *runbook, const struct
     schedule->next = INT64_MAX;
     schedule->cron = cron_parse(trigger->cron, &error);
     schedule->zone = error ? NULL : cron_zone(trigger->timezone, &error);
-    schedule->plan = (struct schedule_plan){
-        .cron = schedule->cron, .zone = schedule->zone, .jitter_ms = trigger->jitter_ms, .id = schedule->id};
+    schedule->plan = (struct schedule_plan){.cron = schedule->cron,
+                                            .zone = schedule->zone,
+                                            .jitter_ms = trigger->jitter_ms,
+                                            .id = schedule->id,
+                                            .blackout = trigger->blackout};
     if (!error && !schedule_catch_up_from_name(trigger->catch_up, &schedule->plan.catch_up))
         errors_set(&error, ERROR_INVALID, "'%s' is not skip, once or all", trigger->catch_up);
     if (!error)
@@ -153,6 +162,7 @@ static bool start_run(struct store_tx *tx, const struct schedule_service *servic
                               .requested_kind = "schedule",
                               .requested_name = schedule->id,
                               .params = params,
+                              .stopped = service->stopped,
                               .set = service->set};
     return run_insert(tx, schedule->runbook, &start, &run, error) &&
            store_exec(tx, SQL_FIRING_RUN, NULL, error, "sis", schedule->id, slot, run);
@@ -175,6 +185,8 @@ static bool fire_job(struct store_tx *tx, void *arg, GError **error)
 {
     struct schedule_service *service = arg;
     int64_t now_ms = clock_now_ms();
+    json_decref(service->stopped);
+    service->stopped = json_array();
     for (guint i = 0; i < service->schedules->len; i++) {
         struct schedule *schedule = service->schedules->pdata[i];
         if (schedule->next <= now_ms && !fire(tx, service, schedule, now_ms, error))
@@ -251,6 +263,9 @@ static void write_done(void *arg, const GError *error)
 {
     struct schedule_service *service = arg;
     service->writing = false;
+    if (!error)
+        run_stopped_all(service->jobs, service->stopped);
+    g_clear_pointer(&service->stopped, json_decref);
     if (service->changed) {
         take_catalog(service);
         write_now(service);
@@ -316,6 +331,7 @@ void schedule_service_free(struct schedule_service *service)
     if (!service)
         return;
     loop_timer_free(service->timer);
+    json_decref(service->stopped);
     g_ptr_array_unref(service->schedules);
     if (service->set)
         catalog_set_unref(service->set);
@@ -329,7 +345,11 @@ static json_t *preview(const struct schedule *schedule, int64_t now_ms)
 {
     json_t *next = json_array();
     int64_t slot = MAX(begin(schedule, now_ms), now_ms);
-    for (int i = 0; i < PREVIEW && (slot = cron_next(schedule->cron, schedule->zone, slot)) >= 0; i++) {
+    for (int i = 0; i < MAX_LOOKS && json_array_size(next) < PREVIEW; i++) {
+        if ((slot = cron_next(schedule->cron, schedule->zone, slot)) < 0)
+            break;
+        if (schedule_blacked_out(&schedule->plan, slot))
+            continue;
         g_autofree char *text = clock_format(slot);
         json_array_append_new(next, json_string(text));
     }

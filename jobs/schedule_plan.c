@@ -1,5 +1,6 @@
 /* schedule_plan: slots to fire, by cron, lateness and catch_up. */
 #include "jobs/schedule_plan.h"
+#include "jobs/window.h"
 
 static const char *const catch_up_names[] = {
     [SCHEDULE_SKIP] = "skip", [SCHEDULE_ONCE] = "once", [SCHEDULE_ALL] = "all"};
@@ -13,6 +14,16 @@ bool schedule_catch_up_from_name(const char *name, enum schedule_catch_up *ret)
             return true;
         }
     return name == NULL;
+}
+
+bool schedule_blacked_out(const struct schedule_plan *plan, int64_t slot)
+{
+    size_t index;
+    json_t *window;
+    json_array_foreach (plan->blackout, index, window)
+        if (window_holds(window, plan->zone, slot))
+            return true;
+    return false;
 }
 
 int64_t schedule_fire_at(const struct schedule_plan *plan, int64_t slot)
@@ -47,6 +58,8 @@ GArray *schedule_due(const struct schedule_plan *plan, int64_t after_ms, int64_t
         if (slot < 0 || fire_at > now_ms)
             break;
         *ret_seen = slot;
+        if (schedule_blacked_out(plan, slot))
+            continue;
         g_array_append_val(slots, slot);
         if (now_ms - fire_at > SCHEDULE_LATE_MS)
             missed = slots->len;

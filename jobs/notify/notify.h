@@ -36,6 +36,7 @@ struct notify_kind {
     const char *name;
     const char *source_kind; /* only for incidents of such sources; NULL = all */
     bool live;               /* one message an incident, edited as things go on */
+    bool resolves; /* an event "resolve" resolves the incident at its sender: needs source_kind */
     int max_flying;          /* requests at a time */
     void *(*configure)(const char *owner, const struct yaml_node *node, GError **error);
     void (*settings_free)(void *settings);

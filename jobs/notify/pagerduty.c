@@ -1,6 +1,8 @@
 /* pagerduty: one note on the PagerDuty incident, created once and then edited as the runs go on (an incident takes
  * 2,000 notes).
  *
+ * It also resolves the incident, when a verified run may (PUT /incidents/{id}).
+ *
  * REST API: POST and PUT /incidents/{id}/notes, GET to find a note that was made but not recorded because we died
  * between: its first line says that it is ours. The From header is the email of a PagerDuty user. */
 #include "core/errors.h"
@@ -17,14 +19,14 @@ struct settings {
 };
 
 /* Looks for our note when its id is not known, then edits or creates it. */
-enum stage { STAGE_FIND, STAGE_EDIT, STAGE_CREATE };
+enum stage { STAGE_FIND, STAGE_EDIT, STAGE_CREATE, STAGE_RESOLVE };
 
 struct notify_call {
     const struct settings *settings;
     struct http_client *http;
     struct http_call *request;
     enum stage stage;
-    char *notes_url, *marker, *content, *note;
+    char *incident_url, *notes_url, *marker, *content, *note;
     notify_done_fn done;
     void *arg;
 };
@@ -73,6 +75,7 @@ static void *configure(const char *owner, const struct yaml_node *node, GError *
 
 static void call_free(struct notify_call *call)
 {
+    g_free(call->incident_url);
     g_free(call->notes_url);
     g_free(call->marker);
     g_free(call->content);
@@ -92,6 +95,21 @@ static char *note_body(const char *content)
     return json_text(body);
 }
 
+static char *resolve_body(void)
+{
+    g_autoptr(json_t) body =
+        json_pack("{s:{s:s, s:s}}", "incident", "type", "incident_reference", "status", "resolved");
+    return json_text(body);
+}
+
+static char *url_of(const struct notify_call *call)
+{
+    g_autofree char *note = call->note ? g_uri_escape_string(call->note, NULL, FALSE) : NULL;
+    if (call->stage == STAGE_RESOLVE)
+        return g_strdup(call->incident_url);
+    return call->stage == STAGE_EDIT ? g_strconcat(call->notes_url, "/", note, NULL) : g_strdup(call->notes_url);
+}
+
 static void on_answer(void *arg, const struct http_response *response, const GError *error);
 
 /* Sends the request of the call's stage. */
@@ -102,11 +120,11 @@ static void ask(struct notify_call *call)
     g_autofree char *from = g_strconcat("From: ", settings->from, NULL);
     const char *const headers[] = {authorization, "Accept: application/vnd.pagerduty+json;version=2",
                                    "Content-Type: application/json", from, NULL};
-    g_autofree char *note = call->note ? g_uri_escape_string(call->note, NULL, FALSE) : NULL;
-    g_autofree char *url =
-        call->stage == STAGE_EDIT ? g_strconcat(call->notes_url, "/", note, NULL) : g_strdup(call->notes_url);
-    g_autofree char *body = call->stage == STAGE_FIND ? NULL : note_body(call->content);
-    static const char *const methods[] = {"GET", "PUT", "POST"};
+    g_autofree char *url = url_of(call);
+    g_autofree char *body = call->stage == STAGE_FIND      ? NULL
+                            : call->stage == STAGE_RESOLVE ? resolve_body()
+                                                           : note_body(call->content);
+    static const char *const methods[] = {"GET", "PUT", "POST", "PUT"};
     const struct http_request request = {.method = methods[call->stage],
                                          .url = url,
                                          .headers = headers,
@@ -147,7 +165,7 @@ static void on_answer(void *arg, const struct http_response *response, const GEr
         on_found(call, answer);
         return;
     }
-    if (result.outcome == NOTIFY_SENT)
+    if (result.outcome == NOTIFY_SENT && call->stage != STAGE_RESOLVE)
         result.remote = call->stage == STAGE_CREATE ? json_path_string(answer, "note.id") : call->note;
     if (result.outcome == NOTIFY_DEAD && call->stage == STAGE_EDIT && response->status == 404) {
         result.outcome = NOTIFY_RETRY; /* somebody removed the note: make another, if the incident is still there */
@@ -166,11 +184,12 @@ static struct notify_call *send_message(void *arg, struct http_client *http, con
     call->http = http;
     call->done = done;
     call->arg = done_arg;
-    call->notes_url = g_strdup_printf("%s/incidents/%s/notes", settings->api, key);
+    call->incident_url = g_strdup_printf("%s/incidents/%s", settings->api, key);
+    call->notes_url = g_strconcat(call->incident_url, "/notes", NULL);
     call->marker = pagerduty_text_marker(message->incident);
     call->content = pagerduty_text(message);
     call->note = g_strdup(message->remote);
-    call->stage = call->note ? STAGE_EDIT : STAGE_FIND;
+    call->stage = strcmp(message->event, "resolve") == 0 ? STAGE_RESOLVE : call->note ? STAGE_EDIT : STAGE_FIND;
     ask(call);
     return call;
 }
@@ -185,6 +204,7 @@ const struct notify_kind notify_pagerduty = {
     .name = "pagerduty",
     .source_kind = "pagerduty",
     .live = true,
+    .resolves = true,
     .max_flying = 4,
     .configure = configure,
     .settings_free = settings_free,

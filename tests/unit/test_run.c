@@ -57,7 +57,8 @@ static void test_whole_run(void **state)
     assert_string_equal(json_get_string(json_array_get(json_object_get(run, "notes"), 0), "text", ""), "it is full");
 }
 
-/* A command that was told to stop ends when its step has ended, or a later try runs: it is on the record of its step. */
+/* A command that was told to stop ends when its step has ended, or a later try runs: it is on the record of its step.
+ */
 static void test_late_end_of_a_command(void **state)
 {
     static const struct {
@@ -65,12 +66,15 @@ static void test_late_end_of_a_command(void **state)
     } rows[] = {
         {"[{\"seq\":3,\"kind\":\"step_end\",\"step\":\"look\",\"result\":\"timed_out\"},"
          "{\"seq\":4,\"kind\":\"host\",\"step\":\"look\",\"try\":1,\"host\":\"db-1\",\"result\":\"cancelled\","
-         "\"error\":{\"code\":\"cancelled\",\"message\":\"could not confirm that it stopped on db-1\"},\"stopped\":false}]",
+         "\"error\":{\"code\":\"cancelled\",\"message\":\"could not confirm that it stopped on "
+         "db-1\"},\"stopped\":false}]",
          "cancelled", "after its step"},
-        {"[{\"seq\":3,\"kind\":\"retry\",\"step\":\"look\"},{\"seq\":4,\"kind\":\"step_start\",\"step\":\"look\",\"try\":2},"
+        {"[{\"seq\":3,\"kind\":\"retry\",\"step\":\"look\"},{\"seq\":4,\"kind\":\"step_start\",\"step\":\"look\","
+         "\"try\":2},"
          "{\"seq\":5,\"kind\":\"host\",\"step\":\"look\",\"try\":1,\"host\":\"db-1\",\"result\":\"cancelled\"}]",
          "cancelled", "the second try has not used the host yet"},
-        {"[{\"seq\":3,\"kind\":\"retry\",\"step\":\"look\"},{\"seq\":4,\"kind\":\"step_start\",\"step\":\"look\",\"try\":2},"
+        {"[{\"seq\":3,\"kind\":\"retry\",\"step\":\"look\"},{\"seq\":4,\"kind\":\"step_start\",\"step\":\"look\","
+         "\"try\":2},"
          "{\"seq\":5,\"kind\":\"host\",\"step\":\"look\",\"try\":2,\"host\":\"db-1\",\"result\":\"ok\"},"
          "{\"seq\":6,\"kind\":\"host\",\"step\":\"look\",\"try\":1,\"host\":\"db-1\",\"result\":\"cancelled\"}]",
          "ok", "the second try's word stands"},
@@ -629,6 +633,58 @@ static void test_concurrency_after_unknown(void **state)
     assert_string_equal(json_get_string(rest, "run", ""), third);
 }
 
+/* One lock for two runbooks: whoever has begun holds it, also while it waits; an unknown run has given it back. */
+static void test_lock(void **state)
+{
+    struct engine *engine = *state;
+    limited(engine, "disk", "limits: {lock: storage}\n");
+    limited(engine, "memory", "limits: {lock: storage}\n");
+    limited(engine, "hasty", "limits: {lock: storage, overflow: drop}\n");
+    limited(engine, "other", "limits: {lock: network}\n");
+    engine_set_times(engine, 10, 5000, 30000);
+    g_autofree char *first = start_with(engine, "disk", "db-1", NULL);
+    g_autoptr(json_t) job = take_job(engine);
+    g_autofree char *second = start_with(engine, "memory", "db-1", NULL),
+                    *dropped = start_with(engine, "hasty", "db-1", NULL);
+    assert_null(poll_job(engine));
+    assert_run(engine, dropped, "suppressed", "concurrency");
+    g_autofree char *elsewhere = start_with(engine, "other", "db-1", NULL);
+    g_autoptr(json_t) beside = take_job(engine);
+    assert_string_equal(json_get_string(beside, "run", ""), elsewhere);
+    json_decref(send_events(engine, job, "[{\"seq\":1,\"kind\":\"delay\",\"step\":\"look\",\"until\":1}]"));
+    await_run(engine, first, "queued");
+    g_autoptr(json_t) again = take_job(engine);
+    assert_string_equal(json_get_string(again, "run", ""), first);
+    json_decref(send_events(engine, again, succeeded));
+    g_autoptr(json_t) next = take_job(engine);
+    assert_string_equal(json_get_string(next, "run", ""), second);
+}
+
+/* The running one is told to stop, and the new one begins when that is proved; one that has not begun goes at once. */
+static void test_overflow_replace(void **state)
+{
+    struct engine *engine = *state;
+    limited(engine, "disk", "limits: {concurrency: 1, per: [params.host], overflow: replace}\n");
+    engine_set_times(engine, 10, 5000, 30000);
+    g_autofree char *first = start_with(engine, "disk", "db-1", NULL);
+    g_autoptr(json_t) job = take_job(engine);
+    g_autofree char *elsewhere = start_with(engine, "disk", "web-1", NULL);
+    g_autoptr(json_t) beside = take_job(engine);
+    g_autofree char *second = start_with(engine, "disk", "db-1", NULL);
+    g_autofree char *third = start_with(engine, "disk", "db-1", NULL);
+    assert_run(engine, elsewhere, "running", "");
+    assert_run(engine, first, "running", "");
+    assert_run(engine, second, "cancelled", "concurrency");
+    assert_null(poll_job(engine));
+    g_autoptr(json_t) answer = send_events(engine, job, "[{\"seq\":1,\"kind\":\"run_start\"}]");
+    assert_string_equal(json_get_string(answer, "cancel", ""), "concurrency");
+    json_decref(send_events(engine, job,
+                            "[{\"seq\":2,\"kind\":\"run_end\",\"state\":\"cancelled\",\"reason\":\"concurrency\"}]"));
+    assert_run(engine, first, "cancelled", "concurrency");
+    g_autoptr(json_t) next = take_job(engine);
+    assert_string_equal(json_get_string(next, "run", ""), third);
+}
+
 static void test_cooldown(void **state)
 {
     struct engine *engine = *state;
@@ -731,6 +787,8 @@ int main(void)
         engine_test(test_concurrency_drop),
         engine_test(test_cooldown),
         engine_test(test_concurrency_queue),
+        engine_test(test_lock),
+        engine_test(test_overflow_replace),
         engine_test(test_concurrency_after_unknown),
         engine_test(test_max_runs),
         engine_test(test_breaker),

@@ -150,6 +150,25 @@ static void test_catch_up_has_a_ceiling(void **state)
     g_time_zone_unref(zone);
 }
 
+/* What stands in a blackout neither fires nor is caught up, and is over all the same. */
+static void test_blackout(void **state)
+{
+    (void)state;
+    g_autoptr(cron_t) cron = cron_parse("0 * * * *", NULL);
+    GTimeZone *zone = cron_zone("Asia/Tokyo", NULL);
+    g_autoptr(json_t) blackout = json_pack("[{s:i, s:i, s:i}]", "days", 0x7f, "from", 22 * 60, "to", 6 * 60);
+    struct schedule_plan plan = {.cron = cron, .zone = zone, .catch_up = SCHEDULE_ALL, .id = "x", .blackout = blackout};
+    int64_t from, to, seen;
+    assert_true(clock_parse("2026-11-20T11:30:00Z", &from, NULL)); /* 20:30 in Tokyo */
+    assert_true(clock_parse("2026-11-20T21:00:00Z", &to, NULL));   /* 06:00 */
+    g_autoptr(GArray) slots = schedule_due(&plan, from, to, &seen);
+    assert_int_equal(slots->len, 2); /* 21:00 and 06:00 */
+    assert_int_equal(g_array_index(slots, int64_t, 0), from + 30 * 60 * 1000);
+    assert_int_equal(g_array_index(slots, int64_t, 1), to);
+    assert_int_equal(seen, to);
+    g_time_zone_unref(zone);
+}
+
 static void test_jitter(void **state)
 {
     (void)state;
@@ -362,11 +381,17 @@ static void test_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plan),   cmocka_unit_test(test_catch_up_has_a_ceiling),
-        cmocka_unit_test(test_jitter), cmocka_unit_test(test_catch_up_names),
-        engine_test(test_fires_once),  engine_test(test_clock_back),
-        cmocka_unit_test(test_missed), engine_test(test_changed_starts_from_now),
-        engine_test(test_failed_sync), engine_test(test_list),
+        cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_catch_up_has_a_ceiling),
+        cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_blackout),
+        cmocka_unit_test(test_catch_up_names),
+        engine_test(test_fires_once),
+        engine_test(test_clock_back),
+        cmocka_unit_test(test_missed),
+        engine_test(test_changed_starts_from_now),
+        engine_test(test_failed_sync),
+        engine_test(test_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,7 @@ class FakePagerDuty:
         """alerts: dicts of labels. style: details (an object), cef, or text (as Alertmanager's integration writes it)."""
         made = [self._alert(incident, n, dict(labels), style) for n, labels in enumerate(alerts)]
         with self._lock:
-            self.incidents[incident] = {"alerts": made, "notes": []}
+            self.incidents[incident] = {"alerts": made, "notes": [], "status": "triggered"}
 
     def notes(self, incident):
         with self._lock:
@@ -130,6 +130,15 @@ class FakePagerDuty:
         return note["content"]
 
     def _answer(self, method, path, query, body):
+        found = re.fullmatch(r"/incidents/([A-Z0-9]+)", path)
+        if found and found.group(1) in self.incidents and method == "PUT":
+            incident, wanted = self.incidents[found.group(1)], body.get("incident")
+            if not isinstance(wanted, dict) or wanted.get("type") != "incident_reference" or wanted.get("status") not in ("acknowledged", "resolved"):
+                raise Refused(400, "incident must be a reference with a status")
+            if incident["status"] == "resolved":
+                raise Refused(400, "Incident Already Resolved", 1001)
+            incident["status"] = wanted["status"]
+            return {"incident": {"id": found.group(1), "status": wanted["status"]}}
         found = re.fullmatch(r"/incidents/([A-Z0-9]+)/(alerts|notes)(?:/([A-Za-z0-9]+))?", path)
         incident = self.incidents.get(found.group(1)) if found else None
         if not incident:
