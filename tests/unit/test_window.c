@@ -50,7 +50,7 @@ static void test_holds(void **state)
         int64_t ms;
         assert_true(clock_parse(rows[i].at, &ms, NULL));
         if (!window || window_holds(window, tokyo, ms) != rows[i].wanted)
-            row_failed(rows[i].why, window ? "the other way round" : "unreadable");
+            row_failed(rows[i].why, "%s", window ? "the other way round" : "unreadable");
     }
 }
 
