@@ -62,6 +62,11 @@ struct client *client_new(const struct cli_call *call, GError **error)
     return client;
 }
 
+const char *client_url(const struct client *client)
+{
+    return client->server;
+}
+
 void client_free(struct client *client)
 {
     if (!client)

@@ -12,6 +12,7 @@
 struct client;
 struct client *client_new(const struct cli_call *call, GError **error);
 void client_free(struct client *client);
+const char *client_url(const struct client *client); /* the server's, no slash at its end */
 
 /* `path` is below /api/v1 and already escaped: "/runs?state=failed". The answer's JSON (new reference); JSON null for
  * an empty answer. Not found errors of the server keep its message. */

@@ -10,6 +10,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_git_fetch,
     &cmd_hosts,
     &cmd_incidents,
+    &cmd_link,
     &cmd_lint,
     &cmd_run,
     &cmd_runbooks,

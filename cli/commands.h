@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 extern const struct cli_command cmd_approvals;
+extern const struct cli_command cmd_link;
 extern const struct cli_command cmd_coverage;
 extern const struct cli_command cmd_editor;
 extern const struct cli_command cmd_hosts;

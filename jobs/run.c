@@ -74,7 +74,7 @@ static char *start_sentence(const struct runbook *runbook, const struct run_star
 {
     if (suppressed)
         return g_strdup_printf("\"%s\" was not started: %s", runbook->title, suppressed);
-    if (g_strcmp0(start->trigger_kind, "manual") != 0)
+    if (g_strcmp0(start->trigger_kind, "manual") != 0 && g_strcmp0(start->trigger_kind, "link") != 0)
         return g_strdup_printf("\"%s\" is queued by its trigger %s", runbook->title,
                                start->trigger_id ? start->trigger_id : start->trigger_kind);
     return g_strdup_printf("\"%s\" is queued by %s%s%s", runbook->title, start->requested_name, start->why ? ": " : "",
@@ -276,4 +276,27 @@ static bool start_job(struct store_tx *tx, struct call *call, GError **error)
 void run_start_request(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
 {
     call_write(jobs, request, actor, start_job, run_start_after, done, arg);
+}
+
+static bool start_link_job(struct store_tx *tx, struct call *call, GError **error)
+{
+    const char *id = call_need_string(call->request, "runbook", error);
+    const struct runbook *runbook = id ? find_runbook(call, id, error) : NULL;
+    const struct trigger *trigger = NULL;
+    g_autoptr(json_t) given = NULL;
+    if (!runbook || !run_allow(call->set, runbook, TRIGGER_LINK, false, &call->actor, &trigger, error) ||
+        !read_given(call, &given, error))
+        return false;
+    if (!trigger) {
+        errors_set(error, ERROR_NOT_FOUND, "no link starts the runbook '%s'", id);
+        return false;
+    }
+    g_autoptr(json_t) params = runbook_bind_params(runbook, given, NULL, call->set->inventory, NULL, error);
+    struct run_start start = {.trigger_kind = "link", .trigger_id = trigger->id, .params = params};
+    return params && run_start_and_view(tx, call, runbook, &start, error);
+}
+
+void run_start_link(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg)
+{
+    call_write(jobs, request, actor, start_link_job, run_start_after, done, arg);
 }

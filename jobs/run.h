@@ -43,6 +43,8 @@ void run_queue_kick(struct jobs *jobs);
 /* API. POST /runs {"runbook","params","reason","incident","alert"}: with an incident (and one of its alerts), params
  * are also taken from it, and the run is its. Idempotency-Key arrives as request.idempotency_key. */
 void run_start_request(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
+/* The same for a form behind a link: {"runbook","params","reason"}; the runbook's trigger of kind link says who may. */
+void run_start_link(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void run_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 /* product shape */
 void run_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);

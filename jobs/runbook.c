@@ -4,6 +4,7 @@
 #include "core/limits.h"
 #include "jobs/front_matter.h"
 #include "jobs/runbook_parse.h"
+#include "jobs/summary.h"
 #include <string.h>
 
 static void reference_free(struct reference *reference)
@@ -85,6 +86,7 @@ void runbook_free(struct runbook *runbook)
     g_free(runbook->title);
     g_free(runbook->owner);
     g_free(runbook->severity);
+    g_free(runbook->summary);
     g_strfreev(runbook->covers);
     g_strfreev(runbook->aliases);
     g_strfreev(runbook->secrets);
@@ -121,14 +123,6 @@ static void fill_names(struct runbook *runbook, const struct markdown *markdown)
     }
 }
 
-static size_t count_lines(const char *text, size_t length)
-{
-    size_t lines = length && text[length - 1] != '\n';
-    for (const char *at = text, *end = text + length; (at = memchr(at, '\n', (size_t)(end - at))); at++)
-        lines++;
-    return lines;
-}
-
 /* One file on its way. */
 struct file {
     const char *path, *text; /* text: UTF-8 */
@@ -137,6 +131,22 @@ struct file {
     struct front_matter front;
     struct markdown *markdown;
 };
+
+/* Shown where a link leads; nothing else needs it. */
+static void fill_summary(struct runbook *runbook, const struct file *file)
+{
+    for (guint i = 0; i < runbook->triggers->len && !runbook->summary; i++)
+        if (((const struct trigger *)runbook->triggers->pdata[i])->kind == TRIGGER_LINK)
+            runbook->summary = summary_of(file->text + file->front.body, file->length - file->front.body);
+}
+
+static size_t count_lines(const char *text, size_t length)
+{
+    size_t lines = length && text[length - 1] != '\n';
+    for (const char *at = text, *end = text + length; (at = memchr(at, '\n', (size_t)(end - at))); at++)
+        lines++;
+    return lines;
+}
 
 static void read_steps(struct parser *parser, const struct file *file, GPtrArray *fences)
 {
@@ -191,6 +201,7 @@ static struct runbook *read_runbook(const struct file *file, GPtrArray *fences, 
     read_settings(&parser, file);
     read_steps(&parser, file, fences);
     fill_names(parser.runbook, file->markdown);
+    fill_summary(parser.runbook, file);
     parser.runbook->document = parser.runbook->steps->len == 0;
     runbook_check(&parser);
     g_ptr_array_unref(parser.references);

@@ -91,6 +91,7 @@ struct runbook {
     bool document; /* no steps: only title, owner, covers are set */
     char *repository, *id, *path, *commit;
     char *title, *owner, *severity;
+    char *summary; /* its first paragraph as plain text; only read for runbooks with a trigger of kind link; or NULL */
     char **covers, **aliases, **secrets;
     char *hosts;                                   /* filter text or NULL */
     GPtrArray *params, *inputs, *triggers, *steps; /* of the structs above */

@@ -299,9 +299,6 @@ static void read_trigger(const struct field_reader *reader, const struct yaml_no
     trigger->line = map->line;
     g_autofree char *what = g_strdup_printf("a trigger of kind %s", trigger_kind_names[kind]);
     field_read_map(reader, map, what, runbook_trigger_fields[kind], trigger);
-    if (kind == TRIGGER_LINK)
-        finding_add(reader->findings, "not-enforced", FINDING_WARNING, reader->file, map->line, map->column, NULL,
-                    "'kind: link' is not enforced by this version: no link starts it");
     guint number = 1;
     for (guint i = 0; i < runbook->triggers->len; i++)
         number += ((struct trigger *)runbook->triggers->pdata[i])->kind == kind;

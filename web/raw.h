@@ -14,6 +14,9 @@ void hook_admit(struct web_call *call);
 void hook_admit_push(struct web_call *call);
 /* POST /runner/v1/lease: a worker's poll, which knows the process behind it and ends when it hangs up. */
 void poll_serve(struct web_call *call);
+/* GET, POST /go/{runbook...}: pages for people who start a runbook by a link. */
+void go_show(struct web_call *call);
+void go_start(struct web_call *call);
 /* GET /readyz: 200 or 503 with what is not ready. */
 void ready_serve(struct web_call *call);
 /* GET /metrics: the Prometheus text format. */

@@ -91,6 +91,7 @@ static void fake_asked(const char *name, json_t *request, const struct actor *ac
         fake_asked(#name, request, actor, done, arg);                                                                  \
     }
 FAKE_FN(run_start_request)
+FAKE_FN(run_start_link)
 FAKE_FN(run_list)
 FAKE_FN(run_get)
 FAKE_FN(run_cancel)

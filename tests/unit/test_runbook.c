@@ -223,7 +223,6 @@ static void test_what_is_not_enforced_is_told(void **state)
 {
     (void)state;
     static const char *const fronts[] = {
-        "triggers: [{kind: link}]",
     };
     for (size_t i = 0; i < G_N_ELEMENTS(fronts); i++) {
         g_autofree char *got = findings_of(fronts[i]);

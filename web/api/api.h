@@ -8,7 +8,7 @@
 #define PAGE "limit after"
 
 extern const struct web_route routes_hooks[], routes_runs[], routes_approvals[], routes_incidents[],
-    routes_deliveries[], routes_sources[], routes_runbooks[], routes_schedules[], routes_tokens[], routes_hosts[],
+    routes_deliveries[], routes_sources[], routes_runbooks[], routes_schedules[], routes_tokens[], routes_hosts[], routes_go[],
     routes_meta[], routes_runner[];
 
 #endif

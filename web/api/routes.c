@@ -12,6 +12,7 @@ const struct web_route *const web_routes[] = {
     routes_schedules,
     routes_tokens,
     routes_hosts,
+    routes_go,
     routes_meta,
     routes_runner,
     NULL,
