@@ -218,19 +218,6 @@ static void test_front_matter_findings(void **state)
     }
 }
 
-/* What the format knows and this version does not do must be told, whatever the level. */
-static void test_what_is_not_enforced_is_told(void **state)
-{
-    (void)state;
-    static const char *const fronts[] = {
-    };
-    for (size_t i = 0; i < G_N_ELEMENTS(fronts); i++) {
-        g_autofree char *got = findings_of(fronts[i]);
-        if (!strstr(got, "is not enforced by this version"))
-            row_failed(fronts[i], "got: %s", got);
-    }
-}
-
 static void test_documents_are_left_alone(void **state)
 {
     (void)state;
@@ -303,7 +290,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_file),
         cmocka_unit_test(test_front_matter_findings),
-        cmocka_unit_test(test_what_is_not_enforced_is_told),
         cmocka_unit_test(test_documents_are_left_alone),
         cmocka_unit_test(test_runbooks_must_be_readable),
     };
