@@ -125,6 +125,20 @@ FAKE_FN(host_list)
 FAKE_FN(hosts_exec_request)
 FAKE_FN(host_get)
 
+FAKE struct catalog_set *catalog_current(struct catalog *catalog G_GNUC_UNUSED)
+{
+    return NULL;
+}
+
+FAKE struct catalog_set *catalog_set_ref(struct catalog_set *set)
+{
+    return set;
+}
+
+FAKE void catalog_set_unref(struct catalog_set *set G_GNUC_UNUSED)
+{
+}
+
 FAKE void run_lease(struct jobs *jobs G_GNUC_UNUSED, json_t *request, const struct actor *actor, op_done_fn done,
                     void *arg)
 {
