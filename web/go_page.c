@@ -4,26 +4,26 @@
 #include "core/errors.h"
 #include <string.h>
 
+/* clang-format off */
 static const char style[] =
-    ":root{color-scheme:light "
-    "dark;--back:#f6f5f2;--card:#fff;--text:#1d1f21;--soft:#5b6066;--line:#d5d3cd;--act:#b3261e;"
-    "--on-act:#fff;--bad:#b3261e;--bad-back:#fbeae9;--good:#1f6b35;--wait:#7a5200}"
-    "@media(prefers-color-scheme:dark){:root{--back:#16181a;--card:#202326;--text:#e8e6e1;--soft:#a5abb1;--line:#"
-    "3a3f44;"
-    "--act:#ff8a7a;--on-act:#2a0b07;--bad:#ff9d90;--bad-back:#3a1d1a;--good:#7fd494;--wait:#f0c060}}"
+    ":root{color-scheme:light dark;--back:#f6f5f2;--card:#fff;--text:#1d1f21;--soft:#5b6066;--line:#d5d3cd;--edge:#85888c;"
+    "--act:#b3261e;--on-act:#fff;--bad:#b3261e;--bad-back:#fbeae9;--good:#1f6b35;--wait:#7a5200}"
+    "@media(prefers-color-scheme:dark){:root{--back:#16181a;--card:#202326;--text:#e8e6e1;--soft:#a5abb1;--line:#3a3f44;"
+    "--edge:#7f868d;--act:#ff8a7a;--on-act:#2a0b07;--bad:#ff9d90;--bad-back:#3a1d1a;--good:#7fd494;--wait:#f0c060}}"
     "*{box-sizing:border-box}"
     "body{margin:0;background:var(--back);color:var(--text);font:1rem/1.5 system-ui,sans-serif}"
     "main{max-width:38rem;margin:0 auto;padding:1.5rem 1rem 3rem;overflow-wrap:anywhere}"
-    ".brand{margin:0 0 .75rem;color:var(--soft);font-size:.875rem}"
-    "h1{margin:0 0 .5rem;font-size:1.625rem;line-height:1.25}h2{margin:1.5rem 0 .5rem;font-size:1.125rem}"
-    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:1rem "
-    "0}dt{color:var(--soft)}dd{margin:0}"
-    "form,.card{margin-top:1.25rem;padding:1rem;background:var(--card);border:1px solid "
-    "var(--line);border-radius:.5rem}"
-    "label{display:block;margin-top:1rem;font-weight:600}form>label:first-of-type{margin-top:0}"
+    ".brand,.foot{margin:0 0 .75rem;color:var(--soft);font-size:.875rem}.foot{margin:1rem 0 0}"
+    "h1{margin:0 0 .5rem;font-size:1.625rem;line-height:1.25}"
+    "h2{margin:1.5rem 0 .5rem;font-size:1.125rem}"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:1rem 0}"
+    "dt{color:var(--soft)}dd{margin:0}"
+    "form,.card{margin-top:1.25rem;padding:1rem;background:var(--card);border:1px solid var(--line);border-radius:.5rem}"
+    "label{display:block;margin-top:1rem;font-weight:600}"
+    "form>label:first-of-type{margin-top:0}"
     "label span{color:var(--soft);font-weight:400}"
     "input,select{display:block;width:100%;min-height:2.75rem;margin-top:.25rem;padding:.5rem .625rem;font:inherit;"
-    "color:inherit;background:var(--back);border:1px solid var(--line);border-radius:.375rem}"
+    "color:inherit;background:var(--back);border:1px solid var(--edge);border-radius:.375rem}"
     "input:focus-visible,select:focus-visible,button:focus-visible{outline:3px solid var(--act);outline-offset:1px}"
     "small{display:block;margin-top:.25rem;color:var(--soft)}"
     "button{width:100%;min-height:3rem;margin-top:1.5rem;font:inherit;font-weight:600;color:var(--on-act);"
@@ -32,8 +32,10 @@ static const char style[] =
     ".problem{padding:.75rem 1rem;color:var(--bad);background:var(--bad-back);border-radius:.375rem}"
     "small.problem{padding:.25rem .5rem}"
     "ol{margin:0;padding-left:1.5rem}li{margin:.25rem 0}.state{font-weight:600}"
-    ".succeeded,.ok{color:var(--good)}.failed,.denied,.expired,.cancelled,.unknown,.timed_out{color:var(--bad)}"
+    ".succeeded,.ok{color:var(--good)}"
+    ".failed,.denied,.expired,.cancelled,.unknown,.timed_out{color:var(--bad)}"
     ".waiting,.queued,.running{color:var(--wait)}";
+/* clang-format on */
 
 /* ---- the frame ---- */
 
@@ -112,6 +114,8 @@ static char *hint(const struct param *param)
     g_ascii_formatd(low, sizeof low, "%.15g", param->minimum);
     g_ascii_formatd(high, sizeof high, "%.15g", param->maximum);
     const char *unit = param->type == PARAM_DURATION ? " s" : "";
+    if (param->type == PARAM_DURATION)
+        g_string_append(text, " such as 90s or 10m");
     if (param->has_minimum && param->has_maximum)
         g_string_append_printf(text, ", %s to %s%s", low, high, unit);
     else if (param->has_minimum || param->has_maximum)
@@ -221,7 +225,7 @@ void go_page_form(struct server_request *request, int status, const struct go_fo
                     "<label for=\"token\">Your API token <span>it says who you are; role operator</span></label>\n"
                     "<input id=\"token\" name=\"token\" type=\"password\" required>\n"
                     "<button>Start this run</button></form>\n"
-                    "<p class=\"brand\">Nothing has been started by opening this page.</p>\n");
+                    "<p class=\"foot\">Nothing has been started by opening this page.</p>\n");
     g_string_free(fields, TRUE);
     page_end(page, request, status == 200 && !fits ? 400 : status);
 }
@@ -233,7 +237,7 @@ static void add_step(GString *page, const json_t *step)
     const char *result = json_get_string(step, "result", NULL);
     const char *state = result ? result : json_get_string(step, "state", "");
     const char *problem = json_path_string(step, "error.message");
-    add(page, "<li>%s: <span class=\"%s\">%s</span>", json_get_string(step, "title", ""), state, state);
+    add(page, "<li><span class=\"%s\">%s</span> %s", state, state, json_get_string(step, "title", ""));
     if (problem)
         add(page, "<small class=\"problem\">%s</small>", problem);
     if (!result && g_strcmp0(state, "waiting") == 0 && json_get_string(step, "approval", NULL))
@@ -291,6 +295,6 @@ void go_page_run(struct server_request *request, const json_t *run)
     add_notes(page, run);
     if (!ended)
         g_string_append(page, "<p>Reload this page to see how it goes on: that starts nothing again.</p>\n");
-    add(page, "<p class=\"brand\">All of it: <code>hikeshi runs show %s</code></p>\n", json_get_string(run, "id", "?"));
+    add(page, "<p class=\"foot\">All of it: <code>hikeshi runs show %s</code></p>\n", json_get_string(run, "id", "?"));
     page_end(page, request, 200);
 }
