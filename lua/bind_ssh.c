@@ -33,7 +33,8 @@
  * @field stdout string
  * @field stderr string
  * @field duration_ms integer
- * @field truncated boolean more came than `max_output` */
+ * @field truncated boolean more came than `max_output`
+ * @field hint? string what to do, when it was sudo that failed */
 
 /* @class RunOptions
  * Options of `h:run`, and defaults of `ssh`; an unknown one raises with the nearest name.
@@ -179,8 +180,9 @@ static int finish_command(lua_State *L, int status, lua_KContext context)
         describe_command(result, lua_tostring(L, -1), text, sizeof text);
         last_line(result, line, sizeof line);
         int code = json_is_integer(json_object_get(result, "code")) ? ERROR_EXIT : ERROR_SIGNAL;
-        return raise_error(L, code, json_get_string(result, "host", call_host(L)), result, "%s%s%s", text,
-                           *line ? ": " : "", line);
+        const char *hint = json_get_string(result, "hint", NULL);
+        return raise_error(L, code, json_get_string(result, "host", call_host(L)), result, "%s%s%s%s%s", text,
+                           *line ? ": " : "", line, hint ? ": " : "", hint ? hint : "");
     }
     value_push(L, result, VALUE_NULL_AS_NIL);
     return 1;

@@ -10,6 +10,8 @@
 
 /* The intent shows what runs; more than this of it says nothing more to a reader. */
 #define COMMAND_SHOWN_BYTES LIMIT_ARGV_BYTES
+/* Linux takes 128 KiB in one word. */
+#define COMMAND_WORDS_BYTES (128 * 1024)
 
 struct command {
     struct exec *exec;
@@ -65,13 +67,14 @@ static GError *command_exit_error(const struct command *command, const json_t *r
 {
     const char *signal_name = json_get_string(result, "signal", NULL);
     json_int_t code = json_get_integer(result, "code", -1);
+    const char *hint = json_get_string(result, "hint", NULL);
 
     if (signal_name)
         return g_error_new(HIKESHI_ERROR, ERROR_SIGNAL, "the command on %s was ended by signal %s",
                            command_host_name(command), signal_name);
     if (code != 0)
-        return g_error_new(HIKESHI_ERROR, ERROR_EXIT, "exit code %" JSON_INTEGER_FORMAT " on %s", code,
-                           command_host_name(command));
+        return g_error_new(HIKESHI_ERROR, ERROR_EXIT, "exit code %" JSON_INTEGER_FORMAT " on %s%s%s", code,
+                           command_host_name(command), hint ? ": " : "", hint ? hint : "");
     return NULL;
 }
 
@@ -172,6 +175,13 @@ static void command_output(void *arg, const char *stream, const char *bytes, siz
     output_add(&command->output, stream, bytes, length);
 }
 
+static void command_password(void *arg, const char *password)
+{
+    struct command *command = arg;
+
+    mask_add(command->exec->mask, password, strlen(password));
+}
+
 static const char *command_sudo(const struct command *command)
 {
     const json_t *sudo = json_object_get(command->options, "sudo");
@@ -201,6 +211,7 @@ static void command_run(struct command *command, struct op *op)
         .marker = command->marker,
         .hide = mask_finds_json(command->exec->mask, command->argv),
         .on_output = command_output,
+        .on_password = command_password,
         .arg = command,
     };
 
@@ -275,17 +286,6 @@ static void command_cancel(void *arg, int code)
 
 /* ---- the start ---- */
 
-static json_t *shown_words(const json_t *argv)
-{
-    json_t *words = json_array();
-    size_t i;
-    json_t *word;
-
-    json_array_foreach (argv, i, word)
-        json_array_append_new(words, json_text_value(json_string_value(word), json_string_length(word)));
-    return words;
-}
-
 static size_t words_bytes(const json_t *argv)
 {
     size_t total = 0, i;
@@ -294,6 +294,26 @@ static size_t words_bytes(const json_t *argv)
     json_array_foreach (argv, i, word)
         total += json_string_length(word);
     return total;
+}
+
+/* What does not fit is left away; the last word then says how much that is. */
+static json_t *shown_words(const json_t *argv)
+{
+    json_t *words = json_array();
+    size_t i, shown = 0, total = words_bytes(argv);
+    json_t *word;
+
+    json_array_foreach (argv, i, word) {
+        if (shown + json_string_length(word) > COMMAND_SHOWN_BYTES)
+            break;
+        shown += json_string_length(word);
+        json_array_append_new(words, json_text_value(json_string_value(word), json_string_length(word)));
+    }
+    if (shown < total) {
+        g_autofree char *rest = g_strdup_printf("(%zu bytes more)", total - shown);
+        json_array_append_new(words, json_string(rest));
+    }
+    return words;
 }
 
 /* What is about to be done, for the `command` event. */
@@ -334,9 +354,9 @@ static char *command_marker(const struct exec *exec)
 
 void command_start(struct exec *exec, const struct command_request *request, struct op *op)
 {
-    if (words_bytes(request->argv) > COMMAND_SHOWN_BYTES) {
+    if (words_bytes(request->argv) > COMMAND_WORDS_BYTES) {
         op_done(op, NULL,
-                g_error_new(HIKESHI_ERROR, ERROR_TOO_LARGE, "the words of a command are over 32 KiB: use stdin"));
+                g_error_new(HIKESHI_ERROR, ERROR_TOO_LARGE, "the words of a command are over 128 KiB: use stdin"));
         return;
     }
     if (exec->asked == PLAN_FENCED) { /* its intent would never be acknowledged */

@@ -188,12 +188,33 @@ static bool feed(struct ssh_channel *channel)
         channel->input_sent += (size_t)sent;
         moved = true;
     }
-    if (!channel->input_done && channel->input_sent == length &&
+    if (!channel->input_done && channel->input_sent == length && !channel->request.hold &&
         libssh2_channel_send_eof(channel->ssh2) != LIBSSH2_ERROR_EAGAIN) {
         channel->input_done = true;
         moved = true;
     }
     return moved;
+}
+
+void ssh_channel_input(struct ssh_channel *channel, GBytes *bytes, bool last)
+{
+    if (bytes != NULL && channel->input != NULL && channel->input_sent < g_bytes_get_size(channel->input)) {
+        size_t before, after;
+        const char *left = g_bytes_get_data(channel->input, &before), *more = g_bytes_get_data(bytes, &after);
+        GByteArray *both = g_byte_array_new();
+        g_byte_array_append(both, (const guint8 *)left + channel->input_sent, (guint)(before - channel->input_sent));
+        g_byte_array_append(both, (const guint8 *)more, (guint)after);
+        bytes = g_byte_array_free_to_bytes(both);
+    } else if (bytes != NULL) {
+        g_bytes_ref(bytes);
+    }
+    if (bytes != NULL) {
+        g_clear_pointer(&channel->input, g_bytes_unref);
+        channel->input = bytes;
+        channel->input_sent = 0;
+    }
+    channel->request.hold = !last;
+    ssh_session_wake(channel->session);
 }
 
 ssize_t ssh_channel_write(struct ssh_channel *channel, const void *bytes, size_t length)

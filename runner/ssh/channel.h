@@ -38,6 +38,7 @@ struct ssh_channel_request {
     void (*room)(void *arg);
     bool pty;
     GBytes *input; /* stdin, then EOF; referenced; may be NULL */
+    bool hold;     /* no EOF yet: ssh_channel_input() gives more */
     /* Just before the exec request goes out: from now on it may run. Of a connection: before the peer is asked to make
      * it. May be NULL. */
     void (*sent)(void *arg);
@@ -50,6 +51,9 @@ struct ssh_channel;
 struct ssh_channel *ssh_channel_start(struct ssh_session *session, const struct ssh_channel_request *request);
 /* No callback comes any more. What is under way runs to its end; the channel is closed and freed by its session. */
 void ssh_channel_detach(struct ssh_channel *channel);
+
+/* More stdin of a command that was started with `hold`; `last`: then EOF. bytes: referenced; may be NULL. */
+void ssh_channel_input(struct ssh_channel *channel, GBytes *bytes, bool last);
 
 /* Sends bytes of a conversation: how many were taken, -EAGAIN for none now, or another negative errno. */
 ssize_t ssh_channel_write(struct ssh_channel *channel, const void *bytes, size_t length);

@@ -43,6 +43,17 @@ void ssh_passwords_free(struct ssh_passwords *passwords)
     g_free(passwords);
 }
 
+static const char *name_of(enum ssh_password_use use, const struct ssh_target *target)
+{
+    return use == SSH_PASSWORD_SUDO ? target->sudo_password : target->password;
+}
+
+bool ssh_passwords_have(const struct ssh_passwords *passwords, enum ssh_password_use use,
+                        const struct ssh_target *target)
+{
+    return name_of(use, target) != NULL || passwords->defaults[use] != NULL;
+}
+
 static void read_value(void *arg)
 {
     struct ssh_password *password = arg;
@@ -72,10 +83,10 @@ struct ssh_password *ssh_password_read(struct loop *loop, const struct ssh_passw
                                        enum ssh_password_use use, const struct ssh_target *target,
                                        void (*done)(void *arg, const char *value, const GError *error), void *arg)
 {
-    const char *name = use == SSH_PASSWORD_SUDO ? target->sudo_password : target->password;
-    const char *reference = name ? g_hash_table_lookup(passwords->named, name) : passwords->defaults[use];
-    if (name == NULL && reference == NULL)
+    if (!ssh_passwords_have(passwords, use, target))
         return NULL;
+    const char *name = name_of(use, target);
+    const char *reference = name ? g_hash_table_lookup(passwords->named, name) : passwords->defaults[use];
     struct ssh_password *password = g_new0(struct ssh_password, 1);
     password->key = name ? g_strdup_printf("runner.ssh.passwords.%s", name) : g_strdup(default_keys[use]);
     password->reference = g_strdup(reference);

@@ -10,6 +10,7 @@
 #include "core/yaml.h"
 #include "runner/ssh/target.h"
 #include <glib.h>
+#include <stdbool.h>
 
 enum ssh_password_use { SSH_PASSWORD_LOGIN, SSH_PASSWORD_SUDO, SSH_PASSWORD_USES };
 
@@ -17,6 +18,10 @@ struct ssh_passwords;
 /* login, sudo: references for hosts that name none, or NULL. named: a map of references, or NULL. All are copied. */
 struct ssh_passwords *ssh_passwords_new(const char *login, const char *sudo, const struct yaml_node *named);
 void ssh_passwords_free(struct ssh_passwords *passwords);
+
+/* True when the target has one: ssh_password_read() will say which, or why it cannot be read. */
+bool ssh_passwords_have(const struct ssh_passwords *passwords, enum ssh_password_use use,
+                        const struct ssh_target *target);
 
 struct ssh_password;
 /* NULL: the target has none. Else done comes once, later, on the loop: the value (borrowed), or NULL with ERROR_SECRET,

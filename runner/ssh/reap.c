@@ -1,5 +1,6 @@
 /* reap: ssh_reap(): ends what a command left on a host whose worker is gone, known by nothing but its marker. */
 #include "core/errors.h"
+#include "core/secret.h"
 #include "runner/ssh/pool.h"
 #include "runner/ssh/stop.h"
 #include "runner/ssh/wrap.h"
@@ -12,6 +13,8 @@ struct reap {
     struct ssh_target *target;
     char *marker;
     bool sudo;
+    struct ssh_password *reading;
+    char *password; /* sudo's; NULL = none */
     struct ssh_stop *stop;
     struct loop_timer *pause;
     int looks;
@@ -25,6 +28,8 @@ static void reap_end(struct reap *reap, json_t *result, GError *error)
     op_on_cancel(op, NULL, NULL);
     ssh_pool_remove_task(reap->pool, &reap->task);
     ssh_stop_cancel(reap->stop);
+    ssh_password_cancel(reap->reading);
+    secret_free(reap->password);
     loop_timer_free(reap->pause);
     g_free(reap->marker);
     ssh_target_unref(reap->target);
@@ -49,7 +54,17 @@ static void looked(void *arg, enum ssh_stop_outcome outcome)
 static void look(void *arg)
 {
     struct reap *reap = arg;
-    reap->stop = ssh_stop_start(reap->pool, reap->target, NULL, reap->marker, reap->sudo, looked, reap);
+    reap->stop = ssh_stop_start(reap->pool, reap->target, NULL, reap->marker, reap->sudo, reap->password, looked, reap);
+}
+
+/* Without it something may be found that cannot be stopped, which is better than not to look. */
+static void password_read(void *arg, const char *value, const GError *error)
+{
+    struct reap *reap = arg;
+    (void)error;
+    reap->reading = NULL;
+    reap->password = g_strdup(value);
+    look(reap);
 }
 
 static void cancelled(void *arg, int code)
@@ -84,5 +99,9 @@ void ssh_reap(struct ssh_pool *pool, const json_t *host, const json_t *inventory
     reap->task = (struct ssh_task){aborted, reap};
     ssh_pool_add_task(pool, &reap->task);
     op_on_cancel(op, cancelled, reap);
-    look(reap);
+    if (sudo)
+        reap->reading = ssh_password_read(ssh_pool_loop(pool), ssh_pool_passwords(pool), SSH_PASSWORD_SUDO, target,
+                                          password_read, reap);
+    if (reap->reading == NULL)
+        look(reap);
 }

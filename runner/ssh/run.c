@@ -6,6 +6,7 @@
 #include "runner/ssh/pool.h"
 #include "runner/ssh/session.h"
 #include "runner/ssh/stop.h"
+#include "runner/ssh/sudo.h"
 #include "runner/ssh/wrap.h"
 #include <string.h>
 
@@ -24,6 +25,7 @@ struct run {
     struct ssh_session *session; /* of the channel; only compared */
     struct ssh_channel *channel;
     struct ssh_wrapped wrapped;
+    struct ssh_sudo *password; /* NULL: sudo is given none */
     enum state state;
     bool pty, sudo, sent, truncated;
     char *marker;
@@ -37,6 +39,7 @@ struct run {
     int looks;
     void (*on_output)(void *arg, const char *stream, const char *bytes, size_t length);
     void (*on_sent)(void *arg);
+    void (*on_password)(void *arg, const char *password);
     void *arg;
 };
 
@@ -47,6 +50,7 @@ static void run_free(struct run *run)
     if (run->channel != NULL)
         ssh_channel_detach(run->channel);
     ssh_stop_cancel(run->stop);
+    ssh_sudo_free(run->password);
     loop_timer_free(run->timer);
     g_free(run->marker);
     ssh_wrapped_clear(&run->wrapped);
@@ -137,7 +141,7 @@ static void look(struct run *run)
     loop_timer_stop(run->timer);
     if (run->stop == NULL)
         run->stop = ssh_stop_start(run->pool, run->target, run->channel ? run->session : NULL, run->marker, run->sudo,
-                                   looked, run);
+                                   ssh_sudo_password(run->password), looked, run);
 }
 
 static void run_stop(struct run *run, int code)
@@ -204,9 +208,8 @@ static void channel_sent(void *arg)
         run->on_sent(run->arg);
 }
 
-static void channel_output(void *arg, bool is_stderr, const char *bytes, size_t length)
+static void keep_output(struct run *run, bool is_stderr, const char *bytes, size_t length)
 {
-    struct run *run = arg;
     GByteArray *kept = run->output[is_stderr];
     size_t room = run->max_output - kept->len;
     if (length > room) {
@@ -218,6 +221,41 @@ static void channel_output(void *arg, bool is_stderr, const char *bytes, size_t 
     g_byte_array_append(kept, (const guint8 *)bytes, (guint)length);
     if (run->on_output != NULL && !op_abandoned(run->op)) /* a stopping run may outlive its owner */
         run->on_output(run->arg, is_stderr ? "err" : "out", bytes, length);
+}
+
+static void keep_terminal_output(void *arg, const char *bytes, size_t length)
+{
+    keep_output(arg, false, bytes, length);
+}
+
+static struct ssh_sudo_terminal terminal_of(struct run *run)
+{
+    return (struct ssh_sudo_terminal){run->channel, run->wrapped.input, keep_terminal_output, run};
+}
+
+static void channel_output(void *arg, bool is_stderr, const char *bytes, size_t length)
+{
+    struct run *run = arg;
+    const struct ssh_sudo_terminal terminal = terminal_of(run);
+    if (run->password != NULL && run->pty && !is_stderr)
+        ssh_sudo_terminal_output(run->password, &terminal, bytes, length);
+    else
+        keep_output(run, is_stderr, bytes, length);
+}
+
+static void ended_exited(struct run *run, const struct ssh_channel_end *end)
+{
+    const struct ssh_sudo_terminal terminal = terminal_of(run);
+    const GByteArray *said = run->output[!run->pty];
+    const char *text = said->len ? (const char *)said->data : "";
+    if (run->password != NULL && run->pty)
+        ssh_sudo_terminal_end(run->password, &terminal);
+    GError *refusal = run->password ? ssh_sudo_refusal(run->password, run->target, text, said->len) : NULL;
+    json_t *result = result_of(run, end);
+    const char *hint = run->sudo && end->code == 1 ? ssh_sudo_hint(text, said->len) : NULL;
+    if (hint != NULL)
+        json_set_string(result, "hint", hint);
+    run_end(run, result, refusal);
 }
 
 static void ended_lost(struct run *run)
@@ -243,11 +281,9 @@ static void channel_ended(void *arg, const struct ssh_channel_end *end)
     }
     GError *error = NULL;
     switch (end->outcome) {
-    case SSH_CHANNEL_EXITED: {
-        json_t *result = result_of(run, end);
-        run_end(run, result, NULL);
+    case SSH_CHANNEL_EXITED:
+        ended_exited(run, end);
         return;
-    }
     case SSH_CHANNEL_CROWDED:
         errors_set(&error, ERROR_CHANNEL, "%s opens no channel for commands: %s. Check MaxSessions of its sshd",
                    run->target->label, end->reason);
@@ -269,9 +305,18 @@ static void run_ready(void *arg, struct ssh_session *session)
 {
     struct run *run = arg;
     bool direct = run->wrapped.direct != NULL && ssh_session_leads_groups(session);
+    bool hold = run->password != NULL && run->pty;
+    g_autoptr(GBytes) input = NULL;
+    if (hold)
+        ssh_sudo_terminal_begin(run->password);
+    else if (run->password != NULL)
+        input = ssh_sudo_input(run->password, run->wrapped.header, run->wrapped.input);
+    else if (run->wrapped.input != NULL)
+        input = g_bytes_ref(run->wrapped.input);
     const struct ssh_channel_request request = {.exec = direct ? run->wrapped.direct : run->wrapped.exec,
                                                 .pty = run->pty,
-                                                .input = run->wrapped.input,
+                                                .input = input,
+                                                .hold = hold,
                                                 .sent = channel_sent,
                                                 .output = channel_output,
                                                 .ended = channel_ended,
@@ -279,6 +324,18 @@ static void run_ready(void *arg, struct ssh_session *session)
     run->state = RUNNING;
     run->session = session;
     run->channel = ssh_channel_start(session, &request);
+}
+
+static void password_known(void *arg, const GError *error)
+{
+    struct run *run = arg;
+    if (error != NULL) {
+        run_failed(run, error);
+        return;
+    }
+    if (run->on_password != NULL && !op_abandoned(run->op))
+        run->on_password(run->arg, ssh_sudo_password(run->password));
+    ssh_pool_request(run->pool, run->target, &run->request);
 }
 
 void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op *op)
@@ -289,6 +346,7 @@ void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op
     struct ssh_command marked = *command;
     marked.marker = marker;
     struct ssh_target *target = ssh_pool_target(pool, command->host, command->inventory, &error);
+    marked.sudo_asks = target != NULL && command->sudo != NULL && ssh_sudo_asks(pool, target);
     if (target == NULL || !ssh_wrap(&marked, &wrapped, &error)) {
         ssh_target_unref(target);
         op_done(op, NULL, error);
@@ -306,6 +364,7 @@ void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op
     run->timeout_ms = command->timeout_ms;
     run->on_output = command->on_output;
     run->on_sent = command->on_sent;
+    run->on_password = command->on_password;
     run->arg = command->arg;
     run->output[0] = g_byte_array_new();
     run->output[1] = g_byte_array_new();
@@ -314,5 +373,8 @@ void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op
     run->request = (struct ssh_request){.ready = run_ready, .failed = run_failed, .arg = run};
     ssh_pool_add_task(pool, &run->task);
     op_on_cancel(op, cancelled, run);
-    ssh_pool_request(pool, run->target, &run->request);
+    if (marked.sudo_asks)
+        run->password = ssh_sudo_new(pool, run->target, run->marker, password_known, run);
+    else
+        ssh_pool_request(pool, run->target, &run->request);
 }

@@ -54,13 +54,14 @@ static void fail_now(struct ssh_session *session, int code, const char *format, 
 static void overdue(void *arg)
 {
     static const char *const where[SESSION_STATE_COUNT] = {
-        [SESSION_RESOLVE] = "looking up its name",
+        [SESSION_RESOLVE] = "looking up its name: does this machine's name server answer?",
         [SESSION_TURN] = "waiting for its turn",
         [SESSION_DIAL] = "connecting: is the address right, and does a firewall let us through?",
         [SESSION_BACKOFF] =
             "trying again: it hangs up at once (its sshd's MaxStartups or PerSourcePenalties, or not an sshd)",
         [SESSION_HANDSHAKE] = "exchanging keys: something listens there but does not speak SSH in time",
-        [SESSION_AUTH] = "signing in",
+        [SESSION_AUTH] =
+            "signing in: its sshd waits for something (PAM, a directory, DNS), or our ssh-agent does not answer",
     };
     struct ssh_session *session = arg;
     fail_now(session, ERROR_TIMEOUT, "no session with %s after %.1f s, while %s", session->target->label,

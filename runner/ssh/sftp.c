@@ -416,7 +416,8 @@ uint32_t ssh_sftp_remove(struct ssh_sftp *sftp, const char *path)
 
 /* ---- life ---- */
 
-struct ssh_sftp *ssh_sftp_new(struct ssh_session *session, const char *exec, const struct ssh_sftp_callbacks *callbacks)
+struct ssh_sftp *ssh_sftp_new(struct ssh_session *session, const char *exec, GBytes *first,
+                              const struct ssh_sftp_callbacks *callbacks)
 {
     struct ssh_sftp *sftp = g_new0(struct ssh_sftp, 1);
     sftp->callbacks = *callbacks;
@@ -431,6 +432,8 @@ struct ssh_sftp *ssh_sftp_new(struct ssh_session *session, const char *exec, con
                                                 .output = channel_output,
                                                 .ended = channel_ended,
                                                 .arg = sftp};
+    if (first != NULL)
+        g_byte_array_append(sftp->out, g_bytes_get_data(first, NULL), (guint)g_bytes_get_size(first));
     send(sftp, request(sftp, INIT)); /* flushed when the channel is there */
     sftp->channel = ssh_channel_start(session, &channel);
     return sftp;

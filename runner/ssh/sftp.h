@@ -47,8 +47,9 @@ struct ssh_sftp_callbacks {
 };
 
 struct ssh_sftp;
-/* exec: a command that becomes an SFTP server; NULL = the host's subsystem. May be freed from any callback. */
-struct ssh_sftp *ssh_sftp_new(struct ssh_session *session, const char *exec,
+/* exec: a command that becomes an SFTP server, after it has read `first` (may be NULL); NULL = the host's subsystem.
+ * May be freed from any callback. */
+struct ssh_sftp *ssh_sftp_new(struct ssh_session *session, const char *exec, GBytes *first,
                               const struct ssh_sftp_callbacks *callbacks);
 void ssh_sftp_free(struct ssh_sftp *sftp);
 

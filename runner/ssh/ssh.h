@@ -52,6 +52,7 @@ struct ssh_command {
     json_t *env;      /* object of strings, or NULL; arrives without AcceptEnv */
     const char *cwd;  /* or NULL */
     const char *sudo; /* NULL, "root" or a user */
+    bool sudo_asks;   /* ssh_run()'s own: a password line follows the header, or is asked for on the terminal */
     bool pty;
     int64_t timeout_ms; /* of the command, from its start; 0 = none (the step's deadline cancels the op) */
     size_t max_output;  /* a stream; 0 = LIMIT_OUTPUT_BYTES; more is dropped and `truncated` says so */
@@ -61,16 +62,18 @@ struct ssh_command {
     void (*on_output)(void *arg, const char *stream, const char *bytes, size_t length);
     /* Called once, just before the command is sent: after this a lost connection is ERROR_LOST. May be NULL. */
     void (*on_sent)(void *arg);
+    /* The password that sudo will get, before anything is sent: what shows output is to hide it. May be NULL. */
+    void (*on_password)(void *arg, const char *password);
     void *arg;
 };
 
 /* Runs a command. op ends with the result object
  *   {"host","code":int|null,"signal":text|null,"stdout","stderr","duration_ms","truncated":bool}
- * (the streams: any bytes) for any exit code (checking it is the caller's), or with an error: ERROR_DNS, CONNECT,
- * HOST_KEY, AUTH, CHANNEL, TIMEOUT, LOST, CANCELLED, whose message names the host and what to try. Cancelling the op
- * and the command's time-out stop the remote process group (TERM, then KILL), check, and end the op; a connection lost
- * after the command was sent does so over a new one. The error's message then ends in "; stopped on HOST" or "; could
- * not confirm that it stopped on HOST". */
+ * (and "hint", text, when it was sudo that failed; the streams: any bytes) for any exit code (checking it is the
+ * caller's), or with an error: ERROR_DNS, CONNECT, HOST_KEY, AUTH, CHANNEL, TIMEOUT, LOST, CANCELLED, whose message
+ * names the host and what to try. Cancelling the op and the command's time-out stop the remote process group (TERM,
+ * then KILL), check, and end the op; a connection lost after the command was sent does so over a new one. The error's
+ * message then ends in "; stopped on HOST" or "; could not confirm that it stopped on HOST". */
 void ssh_run(struct ssh_pool *pool, const struct ssh_command *command, struct op *op);
 
 /* Stops what still carries the marker of a command whose worker is gone (its intent was recorded before it was sent),

@@ -2,6 +2,7 @@
 #include "runner/ssh/stop.h"
 #include "core/embed.h"
 #include "core/errors.h"
+#include "core/secret.h"
 #include "runner/ssh/wrap.h"
 #include <string.h>
 
@@ -114,8 +115,8 @@ static void use_own_session(void *arg)
 }
 
 struct ssh_stop *ssh_stop_start(struct ssh_pool *pool, struct ssh_target *target, struct ssh_session *session,
-                                const char *marker, bool sudo, void (*done)(void *arg, enum ssh_stop_outcome outcome),
-                                void *arg)
+                                const char *marker, bool sudo, const char *password,
+                                void (*done)(void *arg, enum ssh_stop_outcome outcome), void *arg)
 {
     struct ssh_stop *stop = g_new0(struct ssh_stop, 1);
     stop->pool = pool;
@@ -128,12 +129,17 @@ struct ssh_stop *ssh_stop_start(struct ssh_pool *pool, struct ssh_target *target
     loop_timer_start(stop->deadline, WHOLE_MS, 0);
     /* In the script, not in the environment: the search must not find itself. */
     const char *end = g_str_has_suffix(marker, ".") ? "" : ":"; /* all that begin so, or this one alone */
-    g_autofree char *script = g_strdup_printf("m=%s=%s%s s=%s\n%s", SSH_MARKER_VARIABLE, marker, end,
-                                              sudo ? "'sudo -n'" : "", (const char *)ssh_scripts[0].bytes);
+    g_autofree char *quoted = g_shell_quote(password ? password : "");
+    char *script = g_strdup_printf("m=%s=%s%s s=%s word=%s\n%s", SSH_MARKER_VARIABLE, marker, end,
+                                   !sudo      ? ""
+                                   : password ? "as_root"
+                                              : "'sudo -n'",
+                                   quoted, (const char *)ssh_scripts[0].bytes);
     const struct ssh_command command = {.script = script, .script_length = strlen(script)};
     GError *error = NULL;
     if (!ssh_wrap(&command, &stop->wrapped, &error))
         g_error("the stop script cannot be sent: %s", error->message);
+    secret_free(script);
     if (session != NULL && ssh_session_is_ready(session)) {
         loop_timer_start(stop->patience, SHARED_MS, 0);
         start_on(stop, session);

@@ -18,6 +18,7 @@ static void transfer_free(struct transfer *t)
     ssh_pool_remove_task(t->pool, &t->task);
     ssh_pool_request_cancel(&t->request);
     ssh_sftp_free(t->sftp);
+    ssh_sudo_free(t->password);
     loop_timer_free(t->timer);
     ssh_wrapped_clear(&t->wrapped);
     ssh_target_unref(t->target);
@@ -116,10 +117,18 @@ static void sftp_room(void *arg)
 /* The server's channel closed though we had not finished. */
 static void ended_by_itself(struct transfer *t, const struct ssh_channel_end *end, const char *said)
 {
+    GError *refusal = t->password ? ssh_sudo_refusal(t->password, t->target, said, strlen(said)) : NULL;
+    if (refusal != NULL) {
+        end_standing(t, refusal);
+        return;
+    }
+    const char *hint = t->wrapped.exec ? ssh_sudo_hint(said, strlen(said)) : NULL;
     g_autofree char *words = g_utf8_make_valid(said, -1);
     const char *reason = end->reason ? end->reason : *g_strstrip(words) ? words : "it closed at once";
-    const char *advice = t->wrapped.exec ? "check that sudo may start its sftp-server"
-                                         : "check that its sshd has an sftp subsystem (Subsystem sftp in sshd_config)";
+    const char *advice = hint ? hint
+                         : t->wrapped.exec
+                             ? "check that sudo may start its sftp-server"
+                             : "check that its sshd has an sftp subsystem (Subsystem sftp in sshd_config)";
     end_standing(t, g_error_new(HIKESHI_ERROR, ERROR_CHANNEL, "%s has no SFTP for us: %s; %s", t->target->label, reason,
                                 advice));
 }
@@ -170,12 +179,24 @@ static void request_ready(void *arg, struct ssh_session *session)
     t->started_ms = loop_now_ms(ssh_pool_loop(t->pool));
     if (t->timeout_ms > 0)
         loop_timer_start(t->timer, (uint64_t)t->timeout_ms, 0);
-    t->sftp = ssh_sftp_new(session, t->wrapped.exec, &callbacks);
+    g_autoptr(GBytes) first = t->password        ? ssh_sudo_input(t->password, t->wrapped.header, t->wrapped.input)
+                              : t->wrapped.input ? g_bytes_ref(t->wrapped.input)
+                                                 : NULL;
+    t->sftp = ssh_sftp_new(session, t->wrapped.exec, first, &callbacks);
 }
 
 static void request_failed(void *arg, const GError *error)
 {
     transfer_end(arg, NULL, g_error_copy(error));
+}
+
+static void password_known(void *arg, const GError *error)
+{
+    struct transfer *t = arg;
+    if (error != NULL)
+        request_failed(t, error);
+    else
+        ssh_pool_request(t->pool, t->target, &t->request);
 }
 
 /* The sudo form: a server of another user's. */
@@ -184,7 +205,8 @@ static bool wrap_server(struct transfer *t, const struct ssh_transfer_request *r
     if (request->sudo == NULL)
         return true;
     g_autoptr(json_t) argv = json_pack("[s, s, s]", "/bin/sh", "-c", find_server);
-    const struct ssh_command command = {.argv = argv, .sudo = request->sudo, .marker = request->marker};
+    const struct ssh_command command = {
+        .argv = argv, .sudo = request->sudo, .sudo_asks = ssh_sudo_asks(t->pool, t->target), .marker = request->marker};
     return ssh_wrap(&command, &t->wrapped, error);
 }
 
@@ -212,13 +234,17 @@ void transfer_start(struct transfer *t, const struct transfer_kind *kind, struct
     t->task = (struct ssh_task){aborted, t};
     t->request = (struct ssh_request){.ready = request_ready, .failed = request_failed, .arg = t};
     ssh_pool_add_task(pool, &t->task);
-    if (!check(request, &error) || !wrap_server(t, request, &error) ||
-        (t->target = ssh_pool_target(pool, request->host, request->inventory, &error)) == NULL) {
+    if (!check(request, &error) ||
+        (t->target = ssh_pool_target(pool, request->host, request->inventory, &error)) == NULL ||
+        !wrap_server(t, request, &error)) {
         transfer_end(t, NULL, error);
         return;
     }
     op_on_cancel(op, cancelled, t);
-    ssh_pool_request(pool, t->target, &t->request);
+    if (t->wrapped.header != NULL)
+        t->password = ssh_sudo_new(pool, t->target, request->marker, password_known, t);
+    else
+        ssh_pool_request(pool, t->target, &t->request);
 }
 
 json_t *transfer_result(const struct transfer *t, const char *path, size_t bytes, uint32_t mode, char *sha256)

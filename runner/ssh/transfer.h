@@ -5,6 +5,7 @@
 
 #include "runner/ssh/pool.h"
 #include "runner/ssh/sftp.h"
+#include "runner/ssh/sudo.h"
 #include "runner/ssh/wrap.h"
 
 struct transfer;
@@ -32,6 +33,7 @@ struct transfer {
     struct ssh_request request;
     struct ssh_session *session; /* of the channel; only compared */
     struct ssh_sftp *sftp;
+    struct ssh_sudo *password;  /* NULL: sudo is given none */
     struct ssh_wrapped wrapped; /* under sudo: the command that becomes the server */
     struct loop_timer *timer;   /* the transfer's time; once given up, how long the host may take to answer */
     bool begun;                 /* the server answered */

@@ -221,9 +221,37 @@ static GString *body(const struct ssh_command *command)
     return out;
 }
 
-static void append_sudo(GString *out, const char *user)
+/* A password reaches sudo through its askpass program: cat, of a pipe that has a name for as long as nobody read from
+ * it. So it is on no command line, in no environment, and never on the stdin that the command inherits; when sudo needs
+ * none, nobody gets it. The second pipe takes the first one's name before the password is written: who opens that is a
+ * sudo that asks again. In $p: the password; $d: the pipes' folder; $w: who writes. */
+#define GIVE_PASSWORD                                                                                                  \
+    "d=$(umask 77;mktemp -d)&&mkfifo \"$d/1\" \"$d/2\"||exit 126;"                                                     \
+    "(trap 'rm -rf \"$d\";exit 1' HUP INT TERM;exec 4>&2 2>/dev/null;"                                                 \
+    "{ mv -f \"$d/2\" \"$d/1\";printf '%%s\\n' \"$p\" >&3;} 3>\"$d/1\";"                                               \
+    "{ rm -rf \"$d\";echo '" SSH_SUDO_REFUSED "' >&4;} 3>\"$d/1\")& w=$!;unset p;"
+#define TAKE_PASSWORD_BACK ";r=$?;exec 2>/dev/null;kill -9 $w;rm -rf \"$d\";exit $r"
+
+/* Where the password comes from: the next line of stdin; a terminal must not show it. */
+static void append_password(GString *out, const struct ssh_command *command)
 {
-    g_string_append(out, "sudo -n");
+    const char *marker = command->marker ? command->marker : "";
+    if (command->pty) {
+        g_string_append_printf(out, "stty -echo||exit 126;printf %%s '" SSH_SUDO_ASK "';IFS= read -r p;", marker);
+        g_string_append_printf(out, "stty echo;printf %%s '" SSH_SUDO_GO "';", marker);
+    } else {
+        g_string_append(out, "IFS= read -r p||exit 126;");
+    }
+    g_string_append_printf(out, GIVE_PASSWORD, marker);
+}
+
+static void append_sudo(GString *out, const struct ssh_command *command)
+{
+    const char *user = command->sudo;
+    if (command->sudo_asks)
+        g_string_append(out, "SUDO_ASKPASS=$(command -v cat) sudo -A -k -p \"$d/1\"");
+    else
+        g_string_append(out, "sudo -n");
     if (strcmp(user, "root") != 0) {
         g_string_append(out, " -u ");
         append_quoted_text(out, user);
@@ -249,7 +277,9 @@ static void append_line(GString *out, const GString *program)
 static GString *sudo_program(const struct ssh_command *command, GString *header)
 {
     GString *out = g_string_new(NULL);
-    append_sudo(out, command->sudo);
+    if (command->sudo_asks)
+        append_password(out, command);
+    append_sudo(out, command);
     if (!sudo_needs_shell(command)) {
         append_words(out, command->argv);
     } else {
@@ -268,7 +298,7 @@ static GString *sudo_program(const struct ssh_command *command, GString *header)
             append_encoded(out, inner, plain_on_command_line);
         }
     }
-    g_string_append(out, ";exit $?");
+    g_string_append(out, command->sudo_asks ? TAKE_PASSWORD_BACK : ";exit $?");
     return out;
 }
 
@@ -332,13 +362,18 @@ static char *on_command_line(const struct ssh_command *command)
     return g_string_free(out, FALSE);
 }
 
-/* Form C: the program as the first line of stdin (sudo's inner one as the second), then the user's stdin. */
+/* Form C: the program as the first line of stdin (then the password's, which is not known here, then sudo's inner one),
+ * then the user's stdin. */
 static void in_header(const struct ssh_command *command, struct ssh_wrapped *ret)
 {
     g_autoptr(GString) inner = g_string_new(NULL);
     g_autoptr(GString) program = outer_program(command, inner);
     GString *input = g_string_new(NULL);
     append_line(input, program);
+    if (command->sudo_asks) {
+        ret->header = g_string_free_to_bytes(input);
+        input = g_string_new(NULL);
+    }
     g_string_append_len(input, inner->str, (gssize)inner->len);
     if (command->stdin_length > 0)
         g_string_append_len(input, command->stdin_bytes, (gssize)command->stdin_length);
@@ -352,7 +387,8 @@ bool ssh_wrap(const struct ssh_command *command, struct ssh_wrapped *ret, GError
 {
     if (!check(command, error))
         return false;
-    bool header = !command->pty && (command->script != NULL || command->hide || json_object_size(command->env) > 0);
+    bool header = !command->pty && (command->script != NULL || command->sudo_asks || command->hide ||
+                                    json_object_size(command->env) > 0);
     g_autofree char *line = header ? NULL : on_command_line(command);
     if (!command->pty && (header || strlen(line) > LIMIT_SSH_EXEC_BYTES)) {
         in_header(command, ret);
@@ -374,5 +410,6 @@ void ssh_wrapped_clear(struct ssh_wrapped *wrapped)
 {
     g_clear_pointer(&wrapped->exec, g_free);
     g_clear_pointer(&wrapped->direct, g_free);
+    g_clear_pointer(&wrapped->header, g_bytes_unref);
     g_clear_pointer(&wrapped->input, g_bytes_unref);
 }

@@ -13,9 +13,16 @@
  * never the beginning of another's. */
 #define SSH_MARKER_VARIABLE "HIKESHI_MARKER"
 
+/* Under a sudo that is given a password, with the marker (see sudo.h): what the program on the host prints on a
+ * terminal before it reads the password and when it has, and what it says when sudo asked again. */
+#define SSH_SUDO_ASK     "hikeshi-ask:%s:"
+#define SSH_SUDO_GO      "hikeshi-go:%s:"
+#define SSH_SUDO_REFUSED "hikeshi: sudo did not take the password (%s)"
+
 struct ssh_wrapped {
     char *exec;
-    char *direct; /* in place of exec where sshd itself starts a process group; NULL when the words need our shell */
+    char *direct;   /* in place of exec where sshd itself starts a process group; NULL when the words need our shell */
+    GBytes *header; /* what comes on stdin before the password's line; NULL = no such line goes there */
     GBytes *input;
 };
 

@@ -173,6 +173,23 @@ static void remove_sh(const char *folder)
 
 static const char *left_out; /* an inner shell, or NULL */
 
+static const char *password; /* the line that sudo.c puts between header and input */
+
+static void add_password(struct ssh_wrapped *wrapped)
+{
+    GByteArray *all = g_byte_array_new();
+    gsize length;
+    const void *bytes = g_bytes_get_data(wrapped->header, &length);
+    g_byte_array_append(all, bytes, (guint)length);
+    g_byte_array_append(all, (const guint8 *)password, (guint)strlen(password));
+    g_byte_array_append(all, (const guint8 *)"\n", 1);
+    bytes = g_bytes_get_data(wrapped->input, &length);
+    if (length > 0)
+        g_byte_array_append(all, bytes, (guint)length);
+    g_bytes_unref(wrapped->input);
+    wrapped->input = g_byte_array_free_to_bytes(all);
+}
+
 static void each_login(const struct ssh_command *command,
                        void (*look)(const char *shells, const GByteArray *got, int code))
 {
@@ -187,6 +204,8 @@ static void each_login(const struct ssh_command *command,
             g_autofree char *shells = g_strdup_printf("%s, then %s", *login, *inner);
             if (!ssh_wrap(command, &wrapped, &error))
                 row_failed(shells, "%s", error->message);
+            if (command->sudo_asks)
+                add_password(&wrapped);
             g_autofree char *folder = replace_sh(&wrapped, *inner);
             int code;
             g_autoptr(GByteArray) got = play(*login, &wrapped, &code);
@@ -432,6 +451,58 @@ static void test_sudo(void **state)
     g_rmdir(folder);
 }
 
+/* Asks as sudo -A does: once, or not at all for nobody, and once more when it did not like the answer. */
+static const char asking_sudo[] = "#!/bin/sh\n"
+                                  "[ \"$1 $2 $3\" = '-A -k -p' ] || exit 90\n"
+                                  "prompt=$4; shift 4; user=root; [ \"$1\" = -u ] && { user=$2; shift 2; }\n"
+                                  "[ \"$1\" = -- ] || exit 91; shift\n"
+                                  "[ $user = nobody ] || got=$(\"$SUDO_ASKPASS\" \"$prompt\")\n"
+                                  "[ $user = nobody ] || [ \"$got\" = \"$WANTED\" ] || {\n"
+                                  "  again=$(\"$SUDO_ASKPASS\" \"$prompt\"); [ -z \"$again\" ] || exit 92; exit 1; }\n"
+                                  "exec env -i PATH=\"$PATH\" \"$@\"\n";
+
+static void test_sudo_with_a_password(void **state)
+{
+    (void)state;
+    g_autofree char *folder = g_dir_make_tmp("hikeshi-wrap-XXXXXX", NULL);
+    g_autofree char *program = g_build_filename(folder, "sudo", NULL);
+    assert_true(g_file_set_contents(program, asking_sudo, -1, NULL));
+    g_chmod(program, 0700);
+    g_autofree char *before = g_strdup(g_getenv("PATH"));
+    g_autofree char *path = g_strconcat(folder, ":", before, NULL);
+    g_setenv("PATH", path, TRUE);
+    password = " p w'd\"\\%s$x `id` \xff\\n";
+    g_setenv("WANTED", password, TRUE);
+
+    sent_argv = hostile_argv();
+    each_login(&(struct ssh_command){.argv = sent_argv, .sudo = "root", .sudo_asks = true, .marker = "m.1"}, look_argv);
+    json_decref(sent_argv);
+    json_t *env = json_pack("{s:s}", "A", "it's\nset");
+    static const char script[] = "printf '%s|' \"$A\"; cat; exit 7";
+    struct ssh_command command = {.script = script,
+                                  .script_length = strlen(script),
+                                  .sudo = "root",
+                                  .sudo_asks = true,
+                                  .marker = "m.1",
+                                  .env = env,
+                                  .stdin_bytes = "two\nlines",
+                                  .stdin_length = 9};
+    expected = "it's\nset|two\nlines";
+    expected_code = 7;
+    each_login(&command, look_text);
+    command.sudo = "nobody"; /* is not asked for: the password goes nowhere */
+    each_login(&command, look_text);
+    command.sudo = "root";
+    g_setenv("WANTED", "another", TRUE);
+    expected = "";
+    expected_code = 1;
+    each_login(&command, look_text);
+    json_decref(env);
+    g_setenv("PATH", before, TRUE);
+    g_unlink(program);
+    g_rmdir(folder);
+}
+
 static void test_what_cannot_be_sent_is_refused_by_name(void **state)
 {
     (void)state;
@@ -532,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_every_process_carries_the_marker),
         cmocka_unit_test(test_codes_of_what_cannot_start),
         cmocka_unit_test(test_sudo),
+        cmocka_unit_test(test_sudo_with_a_password),
         cmocka_unit_test(test_what_cannot_be_sent_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
