@@ -92,8 +92,8 @@ def main_job(server, pagerduty, alertmanager, logs):
     print(server.cli("approvals", "approve", waiting["id"], "--digest", waiting["digest"], "--reason", "demo").stdout)
     live.wait(timeout=60)
 
-    say("Alertmanager (the real one) sends HostHighLoad for web-1")
-    alertmanager.fire({"alertname": "HostHighLoad", "instance": "web-1:9100", "severity": "warning", "env": "prod"})
+    say("Alertmanager (the real one) sends NodeSystemSaturation for web-1")
+    alertmanager.fire({"alertname": "NodeSystemSaturation", "instance": "web-1:9100", "severity": "warning", "env": "prod"})
     am_incident, am_run = run_of(server, "am")
     print(f"incident {am_incident}, run {am_run}")
     follow(server, am_run).wait(timeout=60)
