@@ -8,6 +8,7 @@
 #include "cli/run_record.h"
 #include "cli/terminal.h"
 #include "core/clock.h"
+#include "core/descriptors.h"
 #include "core/errors.h"
 #include "core/loop.h"
 #include "jobs/approval_inputs.h"
@@ -396,6 +397,7 @@ int run_local(const struct run_local_options *options)
 {
     struct local local;
     signal(SIGPIPE, SIG_IGN);
+    descriptors_raise_limit();
     local_init(&local, options);
     start_attempt(&local, json_incref(options->job));
     loop_run(local.loop);

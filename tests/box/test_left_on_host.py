@@ -1,5 +1,5 @@
-"""What is left on a host of commands that do not want to end: after cancel, time-out, kill -9 of the worker and of the whole runner, a
-connection that is reset and a server that loses its session. Nothing may be left, or the run says that it could not confirm.
+"""What is left on a host of commands that do not want to end: after cancel, time-out, kill -9 of the worker, of the whole
+runner and of the server with it, a connection that is reset and a server that loses its session. Nothing may be left, or the run says that it could not confirm.
 
 HIKESHI_LEFT_ROUNDS=50 scripts/test box tests/box/test_left_on_host.py -s   is the long form; each round is all commands × endings × login
 shells × servers. Needs root: it makes users of the machine."""
@@ -35,7 +35,7 @@ COMMANDS = {
     "spawner": "trap 'sleep TAG & sleep TAG &' TERM; : > BEGUN; while :; do sleep TAG & wait; done",
     "with sudo": "trap '' TERM; sleep TAG & (setsid sleep TAG &); : > BEGUN; sleep TAG; sleep TAG",
 }
-ENDINGS = ["cancel", "time-out", "worker killed", "runner killed", "connection reset", "session killed"]
+ENDINGS = ["cancel", "time-out", "worker killed", "runner killed", "server killed", "connection reset", "session killed"]
 
 BOOK = """---
 hikeshi: 1
@@ -159,7 +159,7 @@ class Left:
     def verdict(self):
         """True stopped, False could not confirm; waits until it is on the record."""
         self.fleet.server.wait_run(self.run, ENDED)
-        said = "reap" if self.ending in ("worker killed", "runner killed") else "host"
+        said = "reap" if self.ending in ("worker killed", "runner killed", "server killed") else "host"
         (event,) = wait_for(lambda: self.log(said), f"a {said} event of {self.run} ({self.what} on {self.host})", timeout=90)
         return event["stopped"] is True
 
@@ -174,6 +174,9 @@ def end(fleet, ending, all_left):
             fleet.server.request("POST", f"/api/v1/runs/{left.run}/cancel", {})
     elif ending in ("worker killed", "runner killed"):
         os.kill(processes(fleet.server)[ending == "worker killed"], signal.SIGKILL)
+    elif ending == "server killed":
+        fleet.server.restart(kill=True)
+        fleet.server.wait_ready()
     elif ending == "connection reset":
         for proxy in fleet.proxies.values():
             proxy.cut()

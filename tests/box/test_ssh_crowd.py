@@ -3,6 +3,7 @@ crowding.
 
 HIKESHI_CROWD_ROUNDS=20 scripts/test box tests/box/test_ssh_crowd.py   is the long form."""
 import os
+import resource
 
 import pytest
 
@@ -42,10 +43,11 @@ check(#r.ok == {hosts}, #r.ok .. " of {hosts}; " .. table.concat(wrong, "; "):su
 """
 
 
-def run_rounds(folder, text, front, rounds=ROUNDS):
+def run_rounds(folder, text, front, rounds=ROUNDS, descriptors=None):
     file = folder.runbook(lua("crowd", text, timeout="5m"), front=front)
+    few = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))) if descriptors else None
     for number in range(rounds):
-        done = folder.run(file)
+        done = folder.run(file, preexec_fn=few)
         assert done.returncode == 0, f"round {number}: {done.stdout[-4000:]}{done.stderr[-2000:]}"
 
 
@@ -93,3 +95,9 @@ def test_more_hosts_than_sessions(crowd):
     many(crowd, 60, jump=True)
     crowd.env["HIKESHI_RUNNER_SSH_MAX_SESSIONS"] = "5"
     run_rounds(crowd, NAMES.format(hosts=60, at_once=60), 'hosts: "role=target"\nlimits: {max_hosts: 60}', rounds=1)
+
+
+def test_more_hosts_than_descriptors(crowd):
+    """Each with a connection of its own."""
+    many(crowd, 100, jump=False)
+    run_rounds(crowd, NAMES.format(hosts=100, at_once=100), 'hosts: "role=target"\nlimits: {max_hosts: 100}', rounds=1, descriptors=100)

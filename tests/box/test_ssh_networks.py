@@ -6,10 +6,12 @@ import subprocess
 
 import pytest
 
+from .conftest import AM_TOKEN, Site
 from .support.process import Process, wait_for
 from .support.proxy import Proxy
 from .support.server import HIKESHI
 from .support.sshd import Sshd
+from .test_intake import alertmanager_body
 from .test_run import Folder, lua
 
 MIB = 1024 * 1024
@@ -218,6 +220,37 @@ def test_IPv6_addresses_as_alerts_have_them(far, sshd6, param):
                        front='hosts: "role=db"\nparams: {host: {type: host, required: true}}')
     done = far.run(file, "-p", f"host={param}")
     assert done.returncode == 0 and f"::1 {sshd6.port}" in done.stdout, done.stdout + done.stderr
+
+
+def test_IPv6_from_an_alert(tmp_path, sshd6):
+    """From the webhook of Alertmanager, whose instance is [::1]:9100, to the host's answer on the run."""
+    site = Site(tmp_path, sshd6)
+    book = """---
+hikeshi: 1
+title: Six
+hosts: "role=db"
+params: {host: {type: host, required: true, from: alert.labels.instance}}
+triggers: [{kind: incident, match: {alert: HostSlow}, for_each: alert}]
+---
+# Six
+
+```lua {step=look effect=read}
+data.at = ssh(params.host):run{"sh", "-c", "echo $SSH_CONNECTION"}.stdout
+```
+"""
+    inventory = f"""hosts:
+  six: {{address: "::1", port: {sshd6.port}, user: {sshd6.user}, labels: {{role: db}}, host_key: "{sshd6.fingerprint}"}}
+"""
+    site.server.wait_ready()
+    site.publish({"hikeshi/inventory.yaml": inventory, "runbooks/six.md": book})
+    body = alertmanager_body()
+    body["alerts"][0]["labels"] = {"alertname": "HostSlow", "instance": "[::1]:9100"}
+    status, _ = site.server.request("POST", "/hooks/am", body, token=AM_TOKEN)
+    assert status == 200
+    (run,) = site.server.wait_runs(1)
+    run = site.server.run(run["id"])
+    assert run["state"] == "succeeded" and f"::1 {sshd6.port}" in run["data"]["at"], run
+    site.stop()
 
 
 def test_IPv6_known_hosts_and_a_jump_to_it(far, tmp_path, sshd, sshd6):

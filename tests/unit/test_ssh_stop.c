@@ -212,36 +212,54 @@ static void others_are_left_alone(void **state)
 }
 
 /* The worker that sent it died; another one knows the marker. */
-static void what_a_dead_worker_left_is_reaped(void **state)
+/* marker: what the command has; asked: what is looked for; theirs: a neighbour's, which is left alone. */
+static void reap_as(const char *marker, const char *asked, const char *theirs)
 {
-    (void)state;
     struct ssh_pool *mine = world.pool;
     world.pool = pool_with("user", "known_hosts");
-    struct answer lost = {0}, answer = {0};
+    struct answer lost[2] = {0}, answer = {0};
     json_t *argv = json_pack("[sss]", "sh", "-c", "trap '' TERM HUP PIPE; echo ready; sleep 543210; sleep 543210");
-    struct stopping stopping = {0};
-    struct op *op = op_new(answered, &lost);
-    ssh_run(world.pool,
-            &(struct ssh_command){
-                .host = world.host, .argv = argv, .marker = "run_r.1.1", .on_output = on_output, .arg = &stopping},
-            op);
-    while (!stopping.ready)
-        loop_step(world.loop);
+    const char *const markers[] = {marker, theirs};
+    for (size_t i = 0; i < G_N_ELEMENTS(markers); i++) {
+        struct stopping stopping = {0};
+        struct op *op = op_new(answered, &lost[i]);
+        ssh_run(world.pool,
+                &(struct ssh_command){
+                    .host = world.host, .argv = argv, .marker = markers[i], .on_output = on_output, .arg = &stopping},
+                op);
+        while (!stopping.ready)
+            loop_step(world.loop);
+        op_unref(op);
+    }
     ssh_pool_free(world.pool);
     world.pool = mine;
-    expect_error("the worker's end", &lost, ERROR_LOST, "could not confirm");
-    assert_true(alive_with("cmdline", "543210") > 0);
-    op_unref(op);
-    op = op_new(answered, &answer);
-    ssh_reap(world.pool, world.host, NULL, "run_r.1.1", false, op);
+    for (size_t i = 0; i < G_N_ELEMENTS(markers); i++) {
+        expect_error("the worker's end", &lost[i], ERROR_LOST, "could not confirm");
+        answer_clear(&lost[i]);
+    }
+    guint both = alive_with("cmdline", "543210");
+    struct op *op = op_new(answered, &answer);
+    ssh_reap(world.pool, world.host, NULL, asked, false, op);
     wait_for(&answer);
     assert_null(answer.error);
     assert_true(json_get_bool(answer.result, "stopped", false));
-    assert_int_equal(alive_with("cmdline", "543210"), 0);
+    assert_int_equal(alive_with("cmdline", "543210"), both / 2);
+    kill_all("543210");
     op_unref(op);
     json_decref(argv);
-    answer_clear(&lost);
     answer_clear(&answer);
+}
+
+static void what_a_dead_worker_left_is_reaped(void **state)
+{
+    (void)state;
+    reap_as("run_r.1.1", "run_r.1.1", "run_r.1.12");
+}
+
+static void all_of_an_attempt_is_reaped(void **state)
+{
+    (void)state;
+    reap_as("run_r.1.77", "run_r.1.", "run_r.10.77");
 }
 
 /* Like sudo with use_pty: stays as parent, drops the environment but for locales, runs the command in a session of its
@@ -343,6 +361,7 @@ int main(void)
         cmocka_unit_test(what_was_not_sent_did_not_start),
         cmocka_unit_test(others_are_left_alone),
         cmocka_unit_test(what_a_dead_worker_left_is_reaped),
+        cmocka_unit_test(all_of_an_attempt_is_reaped),
         cmocka_unit_test(stops_what_runs_under_sudo),
         cmocka_unit_test(what_sudo_hides_is_not_called_stopped),
         cmocka_unit_test(an_abandoned_command_tells_nobody),
