@@ -24,7 +24,7 @@ from .test_runner import children, gone, processes
 
 pytestmark = pytest.mark.skipif(not accounts.possible(), reason="needs root, to make users with login shells")
 
-ROUNDS = int(os.environ.get("HIKESHI_LEFT_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("HIKESHI_LEFT_ROUNDS", "0"))  # 0: one, on some of the pairs of server and login shell
 
 # TAG: the seconds of a sleep that nobody else sleeps. Each makes the file BEGUN when all of it runs.
 COMMANDS = {
@@ -202,15 +202,16 @@ def table():
     print(f"\n{'ending':18}{'command':{width}}{'commands':>9}{'stopped':>9}{'could not confirm':>19}{'left':>6}{'left, called stopped':>22}")
     for (ending, what), count in counts.items():
         print(f"{ending:18}{what:{width}}{count['commands']:9}{count['stopped']:9}{count['not confirmed']:19}{count['left']:6}{count['wrong']:22}")
-    print(f"{ROUNDS} rounds, login shells and servers: each command once a round on each")
+    print(f"{ROUNDS or 1} rounds: each command once a round on each pair of server and login shell{'' if ROUNDS else ' (some of them)'}")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_nothing_is_left_or_it_is_said(fleet, table, ending):
     wrong = []
-    for _ in range(ROUNDS):
+    hosts = list(fleet.proxies) if ROUNDS else [host for host in fleet.proxies if host in ("openssh-dash", "openssh-busybox", "dropbear-bash")]
+    for _ in range(ROUNDS or 1):
         what = [name for name in COMMANDS if name != "with sudo" or shutil.which("sudo")]
-        all_left = [Left(fleet, host, name, ending) for host in fleet.proxies for name in what]
+        all_left = [Left(fleet, host, name, ending) for host in hosts for name in what]
         if ending != "time-out":
             wait_for(lambda: all(left.has_begun() for left in all_left), "all commands to begin", timeout=60)
         end(fleet, ending, all_left)
