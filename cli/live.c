@@ -312,6 +312,19 @@ static void set_state(struct live *live, const char *state)
     live->state = g_strdup(state);
 }
 
+/* What the approver fills in. */
+static void say_asks(struct live *live, const char *step, const json_t *asks)
+{
+    size_t index;
+    json_t *ask;
+    json_array_foreach (asks, index, ask) {
+        const json_t *choices = json_object_get(ask, "choices");
+        g_autofree char *list = json_is_array(choices) ? print_value_text(choices) : NULL;
+        live_say(live, step, STYLE_RESET, "asks for %s, %s%s", live_text(ask, "name"), list ? "one of " : "",
+                 list ? list : live_text(ask, "type"));
+    }
+}
+
 static void on_approval(struct live *live, const json_t *event)
 {
     const char *step = live_text(event, "step"), *policy = live_text(event, "policy");
@@ -327,6 +340,7 @@ static void on_approval(struct live *live, const json_t *event)
         g_autofree char *shown = print_value_text(value);
         live_say(live, step, STYLE_RESET, "%s: %s", key, shown);
     }
+    say_asks(live, step, json_object_get(event, "asks"));
 }
 
 static void on_delay(struct live *live, const json_t *event)
