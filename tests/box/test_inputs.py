@@ -83,6 +83,30 @@ def test_a_quorum_approves_the_values_of_the_first(site):
     assert "to db-2, not ''" in site.server.cli("runs", "log", run).stdout
 
 
+def test_the_command_asks_on_a_terminal(site):
+    site.publish({"runbooks/failover.md": RUNBOOK.replace("POLICY", "one").split("## Tell")[0]})
+    run = site.server.start_run("failover", {})
+    asked = waiting(site, run, "failover")
+    own, theirs = pty.openpty()
+    env = dict(os.environ, HIKESHI_SERVER=site.server.url, HIKESHI_TOKEN=token(site, "aiko@example.com"), TERM="xterm")
+    child = subprocess.Popen([HIKESHI, "approvals", "approve", asked["id"]], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    seen = b""
+    try:
+        for question, line in ((b"one of db-2, db-3: ", b"db-9\n"), (b"one of db-2, db-3: ", b"db-2\n"), (b"integer [5]: ", b"7\n"),
+                               (b"Type 'approve' to approve: ", b"approve\n")):
+            seen = b""
+            while question not in seen:
+                seen += os.read(own, 4096)
+            os.write(own, line)
+        while child.poll() is None:
+            seen += os.read(own, 4096)
+    except OSError:  # the other side is closed
+        pass
+    os.close(own)
+    assert child.wait(timeout=30) == 0 and site.server.wait_run(run)["data"]["chosen"] == "db-2/7"
+
+
 def test_choices_that_are_no_list_fail_the_step(site):
     site.publish({"runbooks/failover.md": RUNBOOK.replace("POLICY", "one").replace('{"db-2", "db-3"}', "{}")})
     ended = site.server.wait_run(site.server.start_run("failover", {}))
