@@ -3,7 +3,9 @@
 #include "tests/unit/support.h"
 
 #include "jobs/fields.h"
+#include "jobs/runbook.h"
 #include "jobs/schema.h"
+#include <string.h>
 
 static int walk(const char *where, const struct field *fields)
 {
@@ -33,8 +35,31 @@ static void test_keys(void **state)
     assert_int_equal(missing, 0);
 }
 
+static int undocumented(const char *page, const struct field *fields)
+{
+    int missing = 0;
+    for (const struct field *field = fields; field->key; field++) {
+        g_autofree char *code = g_strdup_printf("`%s`", field->key), *word = g_strdup_printf("`%s:", field->key);
+        if (!strstr(page, code) && !strstr(page, word))
+            missing++, print_error("docs/runbooks.md does not name %s\n", code);
+    }
+    return missing;
+}
+
+static void test_docs_name_every_key(void **state)
+{
+    (void)state;
+    g_autofree char *page = NULL;
+    assert_true(g_file_get_contents("docs/runbooks.md", &page, NULL, NULL));
+    int missing = undocumented(page, runbook_front_fields) + undocumented(page, runbook_param_fields) +
+                  undocumented(page, runbook_limit_fields) + undocumented(page, runbook_step_fields);
+    for (int kind = TRIGGER_INCIDENT; kind <= TRIGGER_MANUAL; kind++)
+        missing += undocumented(page, runbook_trigger_fields[kind]);
+    assert_int_equal(missing, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_keys)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_keys), cmocka_unit_test(test_docs_name_every_key)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
