@@ -218,7 +218,10 @@ static void reap_as(const char *marker, const char *asked, const char *theirs)
     struct ssh_pool *mine = world.pool;
     world.pool = pool_with("user", "known_hosts");
     struct answer lost[2] = {0}, answer = {0};
-    json_t *argv = json_pack("[sss]", "sh", "-c", "trap '' TERM HUP PIPE; echo ready; sleep 543210; sleep 543210");
+    /* Of this process alone: what another run of this test left behind is not counted. */
+    g_autofree char *nap = g_strdup_printf("5432%07d", (int)getpid());
+    g_autofree char *script = g_strdup_printf("trap '' TERM HUP PIPE; echo ready; sleep %s; sleep %s", nap, nap);
+    json_t *argv = json_pack("[sss]", "sh", "-c", script);
     const char *const markers[] = {marker, theirs};
     for (size_t i = 0; i < G_N_ELEMENTS(markers); i++) {
         struct stopping stopping = {0};
@@ -237,14 +240,15 @@ static void reap_as(const char *marker, const char *asked, const char *theirs)
         expect_error("the worker's end", &lost[i], ERROR_LOST, "could not confirm");
         answer_clear(&lost[i]);
     }
-    guint both = alive_with("cmdline", "543210");
+    guint both = alive_with("cmdline", nap);
     struct op *op = op_new(answered, &answer);
     ssh_reap(world.pool, world.host, NULL, asked, false, op);
     wait_for(&answer);
     assert_null(answer.error);
+    guint left = alive_with("cmdline", nap);
+    kill_all(nap); /* before anything may fail */
     assert_true(json_get_bool(answer.result, "stopped", false));
-    assert_int_equal(alive_with("cmdline", "543210"), both / 2);
-    kill_all("543210");
+    assert_int_equal(left, both / 2);
     op_unref(op);
     json_decref(argv);
     answer_clear(&answer);
