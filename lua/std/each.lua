@@ -25,7 +25,7 @@
 
 -- @class EachResult
 -- What `each` gave; `result[name]` is what `f` returned for the item, or its error.
--- @field ok string[] names of the items that are fine
+-- @field ok string[] names of the items that are fine, like all lists here in the order of the given list
 -- @field failed string[] names of those that failed
 -- @field not_reached string[] names of those that never started
 -- @field skipped string[] names of those that an earlier run has done, in a run of what failed there (`hikeshi runs rerun --failed`)
@@ -118,11 +118,11 @@ local function run_item(call, f, item, index, name)
     return {fine = fine, value = value}
 end
 
-local function raise_failures(result, first_error, count)
-    local message, code, host = describe(first_error)
+local function raise_failures(result, first, count)
+    local message, code, host = describe(first.error)
     local text = #result.failed .. " of " .. count .. " failed"
     if #result.not_reached > 0 then text = text .. ", " .. #result.not_reached .. " not started" end
-    engine.raise(code, host, text .. "; first " .. result.failed[1] .. ": " .. message, result)
+    engine.raise(code, host, text .. "; first " .. first.name .. ": " .. message, result)
 end
 
 local function each(list, f, opts)
@@ -143,7 +143,7 @@ local function each(list, f, opts)
     local options = read_options(opts, #items)
     local result = {ok = {}, failed = {}, not_reached = {}, skipped = skipped}
     local lists = {ok = result.ok, failed = result.failed, not_reached = result.not_reached, skipped = skipped}
-    local started, running, index_of, first_error = 0, 0, {}, nil
+    local started, running, failures, index_of, fine_at, first = 0, 0, 0, {}, {}, nil
 
     local function wave_is_open()
         local ended = started - running
@@ -155,17 +155,19 @@ local function each(list, f, opts)
 
     local function may_start()
         if not wave_is_open() then return false end
-        if started >= #items or running >= options.at_once or #lists.failed >= options.stop_after then return false end
+        if started >= #items or running >= options.at_once or failures >= options.stop_after then return false end
         if started < options.canary then return true end
-        return options.canary == 0 or #lists.ok + #lists.failed >= options.canary and (options.keep_going or #lists.failed == 0)
+        return options.canary == 0 or started - running >= options.canary and (options.keep_going or failures == 0)
             or started > options.canary
     end
 
     local function note(index, fine, value)
         local name = name_of(items[index], positions[index])
-        local bucket = fine and lists.ok or lists.failed
-        bucket[#bucket + 1] = name
-        if not fine and first_error == nil then first_error = value end
+        fine_at[index] = fine
+        if not fine then
+            failures = failures + 1
+            first = first or {name = name, error = value}
+        end
         if not lists[name] then result[name] = value end -- a host called "ok" does not hide the list
     end
 
@@ -185,12 +187,13 @@ local function each(list, f, opts)
         end
     until running == 0 and not may_start()
 
-    for index = started + 1, #items do
-        local name = name_of(items[index], positions[index])
-        lists.not_reached[#lists.not_reached + 1] = name
-        engine.item(call, name, "not_reached", nil, nil, 0)
+    for index = 1, #items do
+        local name, fine = name_of(items[index], positions[index]), fine_at[index]
+        local bucket = fine and lists.ok or fine == false and lists.failed or lists.not_reached
+        bucket[#bucket + 1] = name
+        if fine == nil then engine.item(call, name, "not_reached", nil, nil, 0) end
     end
-    if #lists.failed > 0 and not options.keep_going then raise_failures(lists, first_error, #items) end
+    if first and not options.keep_going then raise_failures(lists, first, #items) end
     return result
 end
 
