@@ -122,21 +122,41 @@ static void add_characters(struct mask *mask, const char *value, size_t length)
 
 /* ---- bytes ---- */
 
-static void add_shell(struct mask *mask, const char *value)
+/* What stands before a character that a style does not write as it is. */
+static bool is_escaped(const char *set, char byte)
 {
-    GString *quoted = g_string_new(NULL), *backslashed = g_string_new(NULL);
+    if (set)
+        return byte && strchr(set, byte);
+    return !g_ascii_isalnum(byte) && (guint8)byte < 0x80 && !strchr("_@%+=:,./-", byte); /* as printf %q does */
+}
 
-    for (const char *at = value; *at; at++) {
-        if (*at == '\'')
-            g_string_append(quoted, "'\\''");
-        else
-            g_string_append_c(quoted, *at);
-        if (!g_ascii_isalnum(*at) && (guint8)*at < 0x80 && !strchr("_@%+=:,./-", *at)) /* printf %q */
-            g_string_append_c(backslashed, '\\');
-        g_string_append_c(backslashed, *at);
+/* Texts between quotes as shells and languages write them. */
+static void add_quoted(struct mask *mask, const char *value)
+{
+    static const struct {
+        const char *escaped; /* with a backslash; NULL: all that could mean anything */
+        const char *quote;   /* what a ' becomes, or NULL */
+        bool newline_letter;
+    } styles[] = {
+        {"", "'\\''", false},    /* sh -x, printf '%s\n' "${x@Q}" */
+        {"", "'\"'\"'", false},  /* Python's shlex */
+        {NULL, NULL, false},     /* printf %q */
+        {"\"\\$`", NULL, false}, /* declare -p */
+        {"'\\", NULL, true},     /* $'…', languages' own strings */
+        {"\\", NULL, true},      /* Python's repr() */
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(styles); i++) {
+        GString *text = g_string_new(NULL);
+        for (const char *at = value; *at; at++) {
+            if (*at == '\'' && styles[i].quote)
+                g_string_append(text, styles[i].quote);
+            else if (*at == '\n' && styles[i].newline_letter)
+                g_string_append(text, "\\n");
+            else
+                g_string_append_printf(text, "%s%c", is_escaped(styles[i].escaped, *at) ? "\\" : "", *at);
+        }
+        take_form(mask, text);
     }
-    take_form(mask, quoted);
-    take_form(mask, backslashed);
 }
 
 /* kept: what stands as it is besides letters and digits. */
@@ -195,7 +215,7 @@ bool mask_add(struct mask *mask, const char *value, size_t length)
     add_form(mask, value, length, MASK_MIN_BYTES);
     add_lines(mask, value, length);
     add_characters(mask, value, length);
-    add_shell(mask, value);
+    add_quoted(mask, value);
     for (int plus = 0; plus < 2; plus++) {
         add_percent(mask, value, length, unreserved, true, plus);
         add_percent(mask, value, length, unreserved, false, plus);

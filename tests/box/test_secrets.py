@@ -1,22 +1,34 @@
-"""secret(), http and exec() of steps, on a real sshd, a real HTTP server and real processes: what arrives, what is refused, and that
-no secret leaves a run in any form."""
+"""secret() of steps: who gets which, and that none leaves a run in any form, on a real server, sshd, HTTP server and PagerDuty stand-in."""
 import base64
+import glob
+import html
 import http.client
 import json
 import os
+import random
 import socket
-import subprocess
+import string
 import threading
+import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from .conftest import Site
+from .conftest import PD_SECRET, Site
 from .support.process import wait_for
-from .test_run import HEAD, Folder, hikeshi_test, lua
+from .support.sshd import Sshd
+from .test_main_job import incident_with_runs
+from .test_run import HEAD, Folder, lua
 
 SECRET = "s3cr+t/p&ss 'w\"rd\\é"
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory):
+    server = Sshd(str(tmp_path_factory.mktemp("sshd")), options=["Subsystem sftp /usr/lib/openssh/sftp-server"])
+    yield server
+    server.stop()
 
 
 @pytest.fixture
@@ -164,116 +176,256 @@ def test_another_team_is_refused_a_secret(tmp_path, sshd):
         site.stop()
 
 
-class Echo(BaseHTTPRequestHandler):
+# ---- nothing of a value is anywhere ----
+
+MARK = "".join(random.choices("abcdefghjkmnpqrstuvwxyz", k=14))  # in every value: nothing else has it
+VALUES = {
+    "words": f"{MARK} 'battery' \"staple\" \\ é & <b>",
+    "plus": f"+++{MARK}+++///===",
+    "lines": f"-----BEGIN {MARK}-----\nMIIEvQ{MARK}ADANBg\nab\n-----END {MARK}-----",
+    "regex": f"^({MARK}+)+$[a-z]{{2,}}\\d.*|?",
+    "template": f"{{{{s}}}}%s%n$HOME`id`{{s}}{MARK}$(id)",
+    "long": MARK + "".join(random.choices(string.ascii_letters + string.digits + "+/", k=300)),
+    "url": f"https://user:{MARK}@db.example.com:8443/hook/{MARK}?x=1&y=2#z",
+    "latin": b"p\xe4ss".decode("latin-1") + MARK,
+}
+PIECE = 24  # letters of an encoding that say something
+
+
+def pieces(text):
+    return {text[i:i + PIECE] for i in range(0, max(1, len(text) - PIECE + 1))} if len(text) >= PIECE else {text}
+
+
+def needles(value):
+    """What must not be found, by encodings of our own making."""
+    raw = value.encode()
+    found = {MARK, MARK.encode().hex(), MARK.encode().hex().upper()}
+    for before in (b"", b"u", b"us"):
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            core = encode(before + raw + b"...")[4:-8].decode()
+            found |= pieces(core)
+    for line in value.split("\n"):
+        if len(line) >= 8:
+            found |= {line, urllib.parse.quote(line, safe=""), urllib.parse.quote_plus(line), html.escape(line), json.dumps(line)[1:-1]}
+    return found
+
+
+ALL_NEEDLES = set().union(*(needles(value) for value in VALUES.values()))
+
+
+def leaks(text):
+    """Each with what stands around it."""
+    return [text[max(0, text.index(needle) - 60):text.index(needle) + len(needle) + 60] for needle in ALL_NEEDLES if needle in text][:5]
+
+
+SAYS = r"""
+local h = ssh("db-1")
+local prints = [[
+printf '%s' "$S"; echo; printf '%s' "$S" >&2
+printf '%s' "$S" | base64; printf '%s' "$S" | base64 -w0; echo; printf 'u:%s' "$S" | base64 -w0; echo; printf 'us:%s;' "$S" | base64 -w0; echo
+printf '%s' "$S" | od -An -v -tx1 | tr -d ' \n'; echo
+env | grep -A9 '^S='; set -x; : "$S"
+]]
+local python = [[
+import base64, html, json, os, shlex, sys, time, urllib.parse
+s = os.environ["S"]
+b = s.encode()
+for t in (json.dumps(s), json.dumps(s, ensure_ascii=False), json.dumps({s: [s]}).replace("/", "\\/"), html.escape(s), shlex.quote(s), urllib.parse.quote(s),
+          urllib.parse.quote(s, safe=""), urllib.parse.quote_plus(s), urllib.parse.urlencode({"a": s}), b.hex(), b.hex().upper(),
+          base64.urlsafe_b64encode(b"user:" + b).decode(), base64.encodebytes(b).decode(), s * 3, s.replace("\n", "\r\n")):
+    print(t)
+sys.stdout.flush()
+for i in range(len(b)):
+    os.write(1, b[i:i+1])
+    if i % 16 == 0: time.sleep(0.001)
+]]
+for _, name in ipairs{NAMES} do
+  local s = secret(name)
+  log("log", s, {s}, {[s] = 1})
+  log(("x"):rep(65530 - #s // 2) .. s)
+  note("note {s}", {s = s})
+  report.text("text " .. s, s .. s)
+  report.metric("metric " .. s, 1, s)
+  report.table("table", {"a" .. s}, {{s}, {"x" .. s .. "y"}})
+  h:run({"sh", "-c", prints}, {env = {S = s}, check = false})
+  if name ~= "latin" then h:run({"python3", "-c", python}, {env = {S = s}}) end -- Python has no text for it
+  h:run({"cat"}, {stdin = s})
+  h:run({"head", "-n", "1"}, {stdin = s .. "\n", pty = true, check = false})
+  h:run({"printf", "%s", s})
+  h:script("cat <<'EOF_'\n" .. s .. "\nEOF_\n")
+  h:run({"sh", "-c", [[printf %s "$S"; printf %s "$S" >&2; exit 3]]}, {env = {S = s}, check = false, max_output = #s // 2 + 9})
+  h:upload(s, "FILE")
+  log((h:download("FILE")))
+  h:run{"rm", "FILE"}
+  each({s}, function(item) log(item) error("item " .. item) end, {keep_going = true})
+  for _, f in ipairs{
+    function() fail("failed " .. s) end,
+    function() error(s) end,
+    function() error({code = s, message = s}) end,
+    function() check(false, s) end,
+    function() json.decode(s) end,
+    function() ssh(s) end,
+    function() secret(s) end,
+    function() http.get(s) end,
+    function() http.post("URL/500", {body = s, headers = {["X-S"] = (s:gsub("[\n\128-\255]", ""))}}) end,
+    function() http.get("URL/500?token=" .. s:gsub("[^%w]", function(c) return ("%%%02X"):format(c:byte()) end)) end,
+    function() http.get("http://u:" .. s:gsub("[^%w]", "") .. "@127.0.0.1:1/" .. s:gsub("[^%w]", "")) end,
+    function() exec({"sh", "-c", [[cat; printf %s "$S"; exit 4]]}, {env = {S = s}, stdin = s}) end,
+    function() exec{"/nonexistent/" .. s} end,
+    function() h:run({"sh", "-c", "cat; exit 5"}, {stdin = s}) end,
+    function() h:run({"nonexistent-" .. s}) end,
+    function() h:run({"true"}, {cwd = "/" .. s}) end,
+    function() h:run({"true"}, {[s] = 1}) end,
+    function() h:download("/nonexistent/" .. s) end,
+    function() require(s) end,
+    function() local t = {} ; t[s].x = 1 end,
+    function() time.parse(s) end,
+    function() time.duration(s) end,
+    function() return params[s] end,
+    function() return _ENV[s] end,
+  } do
+    local fine, e = pcall(f)
+    if fine then log("did not fail", _) end
+    log(tostring(e), type(e) == "table" and {e.code, e.message, e.file} or "")
+  end
+end
+data.said = true
+"""
+
+
+class Mirror(BaseHTTPRequestHandler):
+    """Answers with what it was sent, and a bad status."""
     def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        self.server.seen.append((self.command, self.path, dict(self.headers), body))
-        if self.path.startswith("/hang"):
-            self.server.hung.wait(60)
-        status = 503 if self.path == "/503" else 302 if self.path == "/302" else 200
-        answer = b'{"ok": true, "n": 3}' if status == 200 else b"not\ntoday"
-        self.send_response(status)
-        self.send_header("X-Reply", "yes")
-        self.send_header("Location", "/elsewhere")
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        answer = (b"x" * 150 + body) if body else str(self.path).encode()
+        self.send_response(500)
         self.send_header("Content-Length", str(len(answer)))
+        self.send_header("X-Mirror", self.headers.get("X-S", ""))
         self.end_headers()
         self.wfile.write(answer)
 
-    do_GET = do_PUT = do_DELETE = do_POST
+    do_GET = do_POST
 
     def log_message(self, *args):
         pass
 
 
-@pytest.fixture
-def web():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    server.seen, server.hung, server.daemon_threads = [], threading.Event(), True
+@pytest.fixture(scope="module")
+def mirror():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
+    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    server.url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield server
-    server.hung.set()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def test_http_requests(folder, web):
-    record = folder.path / "ops" / "runbooks" / "try.test.yaml"
-    file = folder.runbook(lua("go", f"""local r = http.get("{web.url}/a?token=x", {{headers = {{Authorization = "Bearer " .. secret("token")}}}})
-data.n = json.decode(r.body).n
-data.put = http.request{{method = "PUT", url = "{web.url}/b", json = {{list = {{1, 2}}}}}}.status
-http.request{{method = "DELETE", url = "{web.url}/c", body = "raw"}}
-data.moved = http.get("{web.url}/302").status
-local fine, e = pcall(http.post, "{web.url}/503", {{body = "x"}})
-data.code, data.status, data.message = e.code, e.result.status, e.message
-local fine, e = pcall(http.get, "http://127.0.0.1:1/")
-data.none = e.code""", effect="read"), FRONT)
-    done = folder.run(file, "--record", str(record), "--json")
-    run = json.loads(done.stdout)
-    assert done.returncode == 0, (run, done.stderr)
-    data = run["data"]
-    assert (data["n"], data["put"], data["moved"]) == (3, 200, 302)
-    assert (data["code"], data["status"], data["none"]) == ("http", 503, "unavailable")
-    assert data["message"] == f"POST {web.url}/503 was answered with status 503: not today"
-    methods = [(method, path, body) for method, path, headers, body in web.seen]
-    assert methods == [("GET", "/a?token=x", ""), ("PUT", "/b", '{"list":[1,2]}'), ("DELETE", "/c", "raw"), ("GET", "/302", ""), ("POST", "/503", "x")]
-    assert web.seen[0][2]["Authorization"].encode("latin-1").decode() == "Bearer " + SECRET
-    assert web.seen[1][2]["Content-Type"] == "application/json"
-    shown = folder.run(file).stdout
-    assert f"http GET {web.url}/a\n" in shown and "token=x" not in shown
-    web.seen.clear()
-    tested = hikeshi_test(folder)
-    assert tested.returncode == 0 and web.seen == [], tested.stdout + record.read_text()
-    record.write_text(record.read_text().replace("list: [1, 2]", "list: [1, 3]"))
-    tested = hikeshi_test(folder)
-    assert tested.returncode == 1 and "-   list: [1, 3]" in tested.stdout.replace("json: {list: [1, 3]}", "-   list: [1, 3]"), tested.stdout
+def runbook_of_leaks(tmp_path, mirror):
+    said = SAYS.replace("NAMES", ", ".join(f'"{name}"' for name in VALUES)).replace("FILE", str(tmp_path / "uploaded")).replace("URL", mirror)
+    fails = "".join(lua(f"fails-{name}", f'error("failed with " .. secret("{name}"))', on_error="continue") for name in VALUES)
+    front = f'hosts: "role=db"\nsecrets: [{", ".join(VALUES)}]\ntriggers: [{{kind: incident, match: {{alert: Leak}}}}, {{kind: manual}}]'
+    return HEAD.format(front=front) + lua("say", said, timeout="3m") + fails
 
 
-def test_headers_of_an_answer(folder, web):
-    status, run = folder.run_json(folder.runbook(lua("go", f'data.reply = http.get("{web.url}/").headers["x-reply"]', effect="read")))
-    assert status == 0 and run["data"] == {"reply": "yes"}
-    (folder.path / "ops" / "runbooks" / "try.test.yaml").write_text(
-        f'cases: [{{name: a, http: [{{get: "{web.url}/", answer_headers: {{X-Reply: yes}}}}], expect: {{data: {{reply: "yes"}}}}}}]')
-    tested = hikeshi_test(folder)
-    assert tested.returncode == 0, tested.stdout
+def references(folder):
+    folder.mkdir()
+    for name, value in VALUES.items():
+        (folder / name).write_text(value + "\n", encoding="latin-1" if name == "latin" else "utf-8")
+    return "secrets: {" + ", ".join(f'{name}: "file:{folder}/{name}"' for name in VALUES) + "}\n"
 
 
-def test_an_http_request_ends_in_time(folder, web):
-    status, run = folder.run_json(folder.runbook(lua("go", f'http.get("{web.url}/hang", {{timeout = "300ms"}})')))
-    assert status == 1 and run["steps"][0]["error"]["code"] == "timeout", run
-    status, run = folder.run_json(folder.runbook(lua("go", f'http.get("{web.url}/hang")', timeout="300ms")))
-    assert status == 1 and run["steps"][0]["result"] == "timed_out", run
+def files_below(*folders):
+    for folder in folders:
+        for path, _, names in os.walk(folder):
+            for name in names:
+                yield os.path.join(path, name)
 
 
-def test_programs_of_this_machine_are_off(folder):
-    status, run = folder.run_json(folder.runbook(lua("go", 'exec{"true"}')))
-    assert status == 1 and run["steps"][0]["error"]["code"] == "not_allowed" and "runner.exec" in run["steps"][0]["error"]["message"], run
+def check_files(paths):
+    for path in paths:
+        try:
+            with open(path, "rb") as f:
+                assert not leaks(f.read().decode("latin-1")), path
+        except OSError:
+            pass  # a socket, or gone
 
 
-def test_programs_of_this_machine(folder):
-    folder.env.update(HIKESHI_RUNNER_EXEC="true", LEAK="me", SHORT="abc")
-    record = folder.path / "ops" / "runbooks" / "try.test.yaml"
-    file = folder.runbook(lua("go", """local r = exec({"sh", "-c", "cat; pwd; echo [$LEAK][$A]; echo bad >&2; exit 3"}, {stdin = "in\\n", cwd = "/", env = {A = "b"}, check = false})
-data.out, data.err, data.code, data.host = r.stdout, r.stderr, r.code, r.host
-data.signal = exec({"sh", "-c", "kill -9 $$"}, {check = false}).signal
-local fine, e = pcall(exec, {"/nonexistent/program"})
-data.gone = e.code
-data.big = #exec{"head", "-c", "3000000", "/dev/zero"}.stdout""", effect="read"))
-    done = folder.run(file, "--record", str(record), "--json")
-    run = json.loads(done.stdout)
-    assert done.returncode == 0, (run["steps"][0]["error"], done.stderr)
-    data = run["data"]
-    assert data["out"] == "in\n/\n[][b]\n" and data["err"] == "bad\n" and data["code"] == 3 and data["host"] == "(runner)"
-    assert data["signal"] == "KILL" and data["gone"] == "io" and data["big"] == 1024 * 1024
-    assert run["steps"][0]["hosts"][0]["host"] == "(runner)"
+def test_no_value_is_left_anywhere_by_a_server(tmp_path_factory, tmp_path, sshd, pagerduty, mirror):
+    began = time.time()
+    (tmp_path / "tmp").mkdir()
+    site = Site(tmp_path, sshd, pagerduty.url, "log: {level: debug}\n" + references(tmp_path_factory.mktemp("values") / "f"),
+                env={"TMPDIR": str(tmp_path / "tmp"), "HIKESHI_RUNNER_EXEC": "true"})
+    try:
+        site.server.wait_ready()
+        site.publish({"runbooks/leak.md": runbook_of_leaks(tmp_path, mirror)})
+        pagerduty.add_incident("PLEAK", [{"alertname": "Leak", "instance": "db-1"}])
+        assert site.server.pagerduty("pd", PD_SECRET, incident="PLEAK")[0] == 202
+        run_id = incident_with_runs(site.server, "pd")["runs"][0]
+        followed = site.server.cli("runs", "log", run_id, "--follow", check=False)
+        run = site.server.wait_run(run_id)
+        assert run["steps"][0]["result"] == "ok" and run["data"] == {"said": True}, json.dumps(run["steps"][0]["error"])
+        assert all(step["result"] == "failed" and step["error"]["message"].startswith("failed with ***") for step in run["steps"][1:]), run["steps"]
+        wait_for(lambda: any("***" in note for note in pagerduty.notes("PLEAK")), "a note in PagerDuty")
+        log = json.dumps(site.server.items(f"/runs/{run_id}/log"), ensure_ascii=False)
+        assert "did not fail" not in followed.stdout and followed.stdout.count("***") > 40 * len(VALUES)
+        incident = site.server.get(f"/incidents/{run['incident']}")
+        texts = {"run": json.dumps(run, ensure_ascii=False), "log": log, "followed": followed.stdout + followed.stderr,
+                 "incident": json.dumps(incident, ensure_ascii=False), "pagerduty": repr(pagerduty.requests),
+                 "shown": site.server.cli("runs", "show", run_id).stdout, "printed": site.server.cli("runs", "log", run_id).stdout}
+        for name, text in texts.items():
+            assert not leaks(text), (name, leaks(text))
+        assert "level=debug" in site.server.process.output() or "debug" in site.server.process.output()
+        check_files(files_below(tmp_path))
+    finally:
+        site.stop()
+    check_files(files_below(tmp_path))
+    check_files(path for path in glob.glob("/tmp/*") if os.path.isfile(path) and os.stat(path).st_mtime >= began)
 
 
-def test_a_program_that_is_stopped_leaves_nothing_behind(folder):
+def test_no_value_is_in_what_a_terminal_shows_or_records(folder, tmp_path_factory, mirror):
+    (folder.path / "hikeshi.yaml").write_text(references(tmp_path_factory.mktemp("values") / "f"))
     folder.env["HIKESHI_RUNNER_EXEC"] = "true"
-    name = f"34{os.getpid()}{id(folder) % 1000000}"
-    file = folder.runbook(lua("go", f"""exec({{"sh", "-c", "trap '' TERM; sleep {name} & sleep {name}; wait"}}, {{timeout = "400ms"}})"""))
-    status, run = folder.run_json(file)
-    assert status == 1 and "stopped on (runner)" in run["steps"][0]["error"]["message"], run
-    wait_for(lambda: not subprocess.run(["pgrep", "-f", f"^sleep {name}"], capture_output=True).stdout, "the group to be gone")
+    folder.write("runbooks/leak.md", runbook_of_leaks(folder.path, mirror))
+    record = folder.path / "ops" / "runbooks" / "leak.test.yaml"
+    file = str(folder.path / "ops" / "runbooks" / "leak.md")
+    done = folder.run(file, "--record", str(record))
+    assert "did not fail" not in done.stdout and done.stdout.count("failed with ***") >= len(VALUES) and "recorded" in done.stderr + done.stdout, (done.stdout[-3000:], done.stderr)
+    assert not leaks(done.stdout + done.stderr), leaks(done.stdout + done.stderr)
+    assert not leaks(record.read_text()), leaks(record.read_text())
+    assert not leaks(folder.run(file, "--json").stdout)
+
+
+@pytest.mark.parametrize("how", ["env", "stdin", "script", "sudo", "pty", "exec", "argv"])
+def test_no_value_is_in_a_process_list(folder, tmp_path_factory, how):
+    """Of any process of this machine, which is the runner's and the host: a command waits until the test has looked."""
+    (folder.path / "hikeshi.yaml").write_text(references(tmp_path_factory.mktemp("values") / "f"))
+    folder.env["HIKESHI_RUNNER_EXEC"] = "true"
+    gate = folder.path / "gate"
+    os.mkfifo(gate)
+    wait = {"env": 'h:run({"cat", "GATE"}, {env = {S = s}})', "stdin": 'h:run({"sh", "-c", "cat; cat GATE"}, {stdin = s})',
+            "script": 'h:script("S=$(cat <<\'EOF_\'\\n" .. s .. "\\nEOF_\\n)\\ncat GATE")', "pty": 'h:run({"cat", "GATE"}, {pty = true, stdin = s})',
+            "sudo": 'h:run({"cat", "GATE"}, {sudo = true, env = {S = s}})', "exec": 'exec({"cat", "GATE"}, {env = {S = s}, stdin = s})',
+            "argv": 'h:run({"python3", "-c", [[import sys, ctypes\nopen("GATE").read()]], s})'}[how].replace("GATE", str(gate))
+    file = folder.runbook(lua("go", f'local h, s = ssh("db-1"), secret("words")\n{wait}'), f'hosts: "role=db"\nsecrets: [words]')
+    child = threading.Thread(target=lambda: done.append(folder.run_json(file)))
+    done = []
+    child.start()
+    with open(gate, "w"):  # opens once the command reads
+        found = {}
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                with open(path, "rb") as f:
+                    line = f.read()
+            except OSError:
+                continue
+            text = line.decode("utf-8", "replace")
+            if leaks(text) or MARK.translate({ord(c): f"%0{ord(c):03o}" for c in MARK}) in text:
+                found[path] = text
+    child.join()
+    assert done[0][0] == 0, done
+    if how == "argv":  # the program itself, and nothing above it
+        assert len(found) == 1 and all("python3" in text.split("\0")[0] for text in found.values()), found
+    else:
+        assert not found
