@@ -116,13 +116,15 @@ static void unreachable(const struct client *client, const GError *cause, GError
         g_propagate_error(error, g_error_copy(cause));
 }
 
-static json_t *request(struct client *client, const char *method, const char *path, const json_t *body, GError **error)
+/* *ret is an answer of 2xx: http_response_clear(). */
+static bool ask(struct client *client, const char *method, const char *path, const json_t *body,
+                struct http_response *ret, GError **error)
 {
     g_autofree char *url = g_strconcat(client->server, "/api/v1", path, NULL);
     g_autofree char *id = crypto_id("cli");
     g_autofree char *key = g_strconcat("Idempotency-Key: ", id, NULL);
     g_autofree char *text = body ? json_text(body) : g_strdup("");
-    const char *headers[6] = {"Accept: application/json"};
+    const char *headers[6] = {"Accept: application/json, */*;q=0.5"};
     size_t n = 1;
     if (client->authorization)
         headers[n++] = client->authorization;
@@ -132,21 +134,38 @@ static json_t *request(struct client *client, const char *method, const char *pa
     }
     struct http_request http = {
         .method = method, .url = url, .headers = headers, .body = text, .body_length = strlen(text)};
-    struct http_response response = {0};
     g_autoptr(GError) cause = NULL;
-    if (!http_client_send_sync(&http, NULL, NULL, &response, &cause)) {
+    if (!http_client_send_sync(&http, NULL, NULL, ret, &cause)) {
         unreachable(client, cause, error);
-        return NULL;
+        return false;
     }
-    json_t *answer = NULL;
-    if (response.status < 200 || response.status > 299)
-        problem(client, response.status, response.body, response.body_length, error);
-    else if (response.body_length == 0)
-        answer = json_null();
-    else
-        answer = json_parse(response.body, response.body_length, url, error);
+    if (ret->status >= 200 && ret->status <= 299)
+        return true;
+    problem(client, ret->status, ret->body, ret->body_length, error);
+    http_response_clear(ret);
+    return false;
+}
+
+static json_t *request(struct client *client, const char *method, const char *path, const json_t *body, GError **error)
+{
+    struct http_response response = {0};
+    if (!ask(client, method, path, body, &response, error))
+        return NULL;
+    g_autofree char *name = g_strconcat(client->server, "/api/v1", path, NULL);
+    json_t *answer =
+        response.body_length == 0 ? json_null() : json_parse(response.body, response.body_length, name, error);
     http_response_clear(&response);
     return answer;
+}
+
+GBytes *client_get_bytes(struct client *client, const char *path, GError **error)
+{
+    struct http_response response = {0};
+    if (!ask(client, "GET", path, NULL, &response, error))
+        return NULL;
+    GBytes *bytes = g_bytes_new(response.body, response.body_length);
+    http_response_clear(&response);
+    return bytes;
 }
 
 json_t *client_get(struct client *client, const char *path, GError **error)

@@ -17,6 +17,8 @@ const char *client_url(const struct client *client); /* the server's, no slash a
 /* `path` is below /api/v1 and already escaped: "/runs?state=failed". The answer's JSON (new reference); JSON null for
  * an empty answer. Not found errors of the server keep its message. */
 json_t *client_get(struct client *client, const char *path, GError **error);
+/* The answer's bytes as they are. */
+GBytes *client_get_bytes(struct client *client, const char *path, GError **error);
 /* body may be NULL. A POST carries an Idempotency-Key of its own, so that a person's repeated key press is two requests
  * but a retried connection is one. */
 json_t *client_post(struct client *client, const char *path, const json_t *body, GError **error);

@@ -99,6 +99,10 @@ static bool usage_is_good(const struct cli_call *call, const struct runbook *run
     g_autoptr(json_t) inputs = cli_inputs(call, error);
     if (!inputs_exist(runbook, inputs, error) || !approvals_exist(runbook, cli_values(call, "approve"), error))
         return false;
+    if (cli_value(call, "files") != NULL && !g_file_test(cli_value(call, "files"), G_FILE_TEST_IS_DIR)) {
+        errors_set(error, ERROR_USAGE, "--files: there is no folder '%s'", cli_value(call, "files"));
+        return false;
+    }
     if (record != NULL && (cli_given(call, "plan") || cli_given(call, "dry-run"))) {
         errors_set(error, ERROR_USAGE, "--record needs a whole run: not with --plan or --dry-run");
         return false;
@@ -136,6 +140,7 @@ static int execute(struct cli_call *call, const struct found *found, json_t *job
                                               .inputs = inputs,
                                               .inventory = found->set->inventory,
                                               .read_only = cli_given(call, "plan"),
+                                              .files = cli_value(call, "files"),
                                               .json = cli_wants_json(call),
                                               .record = record};
     int status = run_local(&options);
@@ -194,6 +199,7 @@ static const struct cli_option options[] = {
     {.name = "from-step", .value = "STEP", .help = "leave out the steps before this one"},
     {.name = "data", .value = "FILE.json", .help = "what earlier steps would have left in `data`"},
     {.name = "record", .value = "FILE.test.yaml", .help = "write what hosts answered as a case for `hikeshi test`"},
+    {.name = "files", .value = "DIR", .help = "write the files that steps leave with report.file() into this folder"},
     {.name = "approve", .value = "STEP", .repeated = true, .help = "approve this step in advance"},
     CLI_OPTION_INPUT,
     {.name = "alert", .value = "FILE.json", .help = "the alert that the run is for: {\"name\",\"labels\",…}"},

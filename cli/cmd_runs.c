@@ -6,9 +6,11 @@
 #include "cli/print.h"
 #include "cli/terminal.h"
 #include "core/clock.h"
+#include "core/errors.h"
 #include "core/host_names.h"
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int list(struct cli_call *call)
 {
@@ -168,6 +170,70 @@ static int show_log(struct cli_call *call)
     return run ? run_exit_status(json_get_string(run, "state", NULL)) : cli_fail(call, &error);
 }
 
+/* --- a file of a report --- */
+
+/* The last one of that name: the step's last try wrote it. */
+static const json_t *find_file(const json_t *run, const char *name)
+{
+    const json_t *found = NULL;
+    size_t index;
+    json_t *report;
+    json_array_foreach (json_object_get(run, "reports"), index, report)
+        if (g_strcmp0(json_get_string(report, "kind", NULL), "file") == 0 &&
+            g_strcmp0(json_get_string(report, "name", NULL), name) == 0)
+            found = report;
+    return found;
+}
+
+static GBytes *fetch_file(struct client *client, const char *run, const json_t *report, GError **error)
+{
+    json_int_t number = json_get_integer(report, "file", 0);
+    if (number == 0) {
+        errors_set(error, ERROR_NOT_FOUND, "the server does not keep this file any more");
+        return NULL;
+    }
+    g_autofree char *suffix = g_strdup_printf("/files/%" JSON_INTEGER_FORMAT, number);
+    g_autofree char *path = client_path("/runs/", run, suffix);
+    return client_get_bytes(client, path, error);
+}
+
+static bool write_file(const char *path, GBytes *bytes, GError **error)
+{
+    gsize length;
+    const char *data = g_bytes_get_data(bytes, &length);
+    if (path)
+        return g_file_set_contents(path, data, (gssize)length, error);
+    if (fwrite(data, 1, length, stdout) == length && fflush(stdout) == 0)
+        return true;
+    errors_set(error, ERROR_IO, "cannot write to standard output");
+    return false;
+}
+
+/* Bytes of hosts do not go to a terminal, which would obey them. */
+static int file(struct cli_call *call)
+{
+    g_autoptr(GError) error = NULL;
+    const char *id = cli_argument(call, 0), *name = cli_argument(call, 1), *output = cli_value(call, "output");
+    if (!output && !cli_wants_json(call) && isatty(STDOUT_FILENO))
+        return client_usage(call, "a file is not printed on a terminal: --output PATH, or pipe it somewhere");
+    g_autoptr(client_t) client = client_new(call, &error);
+    g_autofree char *path = client_path("/runs/", id, "");
+    g_autoptr(json_t) run = client ? client_get(client, path, &error) : NULL;
+    if (!run)
+        return cli_fail(call, &error);
+    const json_t *report = find_file(run, name);
+    if (!report) {
+        errors_set(&error, ERROR_NOT_FOUND, "the run has no file '%s'; `hikeshi runs show` lists them", name);
+        return cli_fail(call, &error);
+    }
+    if (cli_wants_json(call)) {
+        print_json(report);
+        return 0;
+    }
+    g_autoptr(GBytes) bytes = fetch_file(client, id, report, &error);
+    return bytes && write_file(output, bytes, &error) ? 0 : cli_fail(call, &error);
+}
+
 /* POSTs and prints the run that the answer holds. */
 static int post(struct cli_call *call, const char *suffix, const json_t *body)
 {
@@ -234,6 +300,10 @@ static const struct cli_option log_options[] = {
     {.name = "follow", .help = "go on until the run has ended; the exit status is the run's"},
     CLI_OPTION_END,
 };
+static const struct cli_option file_options[] = {
+    {.name = "output", .letter = 'o', .value = "PATH", .help = "write it there (default: standard output)"},
+    CLI_OPTION_END,
+};
 static const struct cli_option reason_options[] = {
     {.name = "reason", .value = "TEXT", .help = "kept with the run"},
     CLI_OPTION_END,
@@ -254,6 +324,7 @@ static const struct cli_subcommand subcommands[] = {
     {"list", "", "runs, newest first", list_options, list},
     {"show", "RUN", "one run: steps, reports, notes", NULL, show},
     {"log", "RUN", "what happened, with output", log_options, show_log},
+    {"file", "RUN NAME", "a file that a step left with report.file()", file_options, file},
     {"cancel", "RUN", "cancel a run and stop its remote commands", reason_options, cancel},
     {"rerun", "RUN", "start the same runbook with the same params again", rerun_options, rerun},
     {"resolve", "RUN STEP", "say how a step ended that nobody saw end", resolve_options, resolve},

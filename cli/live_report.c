@@ -61,6 +61,13 @@ static void report_text(struct live *live, const json_t *event)
     }
 }
 
+static void report_file(struct live *live, const json_t *event)
+{
+    g_autofree char *size = g_format_size_full((guint64)json_get_integer(event, "bytes", 0), G_FORMAT_SIZE_IEC_UNITS);
+    const char *name = live_text(event, "name");
+    live_say(live, live_text(event, "step"), STYLE_BOLD, "file %s, %s", name ? name : "", size);
+}
+
 void live_report(struct live *live, const json_t *event)
 {
     const char *step = live_text(event, "step"), *kind = live_text(event, "report_kind"),
@@ -71,6 +78,10 @@ void live_report(struct live *live, const json_t *event)
         const char *unit = live_text(event, "unit");
         live_say(live, step, STYLE_BOLD, "%s: %s%s%s", title ? title : "", number,
                  unit && g_ascii_isalpha(*unit) ? " " : "", unit ? unit : "");
+        return;
+    }
+    if (g_strcmp0(kind, "file") == 0) {
+        report_file(live, event);
         return;
     }
     live_say(live, step, STYLE_BOLD, "%s", title ? title : "report");

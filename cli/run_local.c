@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/descriptors.h"
 #include "core/errors.h"
+#include "core/filename.h"
 #include "core/loop.h"
 #include "jobs/approval_inputs.h"
 #include "runner/exec.h"
@@ -254,9 +255,23 @@ static void on_turn(void *arg)
     }
 }
 
+/* A file of a name that came before takes its place: another try of the step wrote it. */
+static void keep_file(const struct local *local, const json_t *event)
+{
+    g_autofree char *name = filename_safe(json_get_string(event, "name", ""));
+    g_autofree char *path = g_build_filename(local->options->files, name, NULL);
+    g_autoptr(GError) error = NULL;
+    gsize length;
+    g_autofree guchar *bytes = g_base64_decode(json_get_string(event, "content", ""), &length);
+    if (!g_file_set_contents(path, (const char *)bytes, (gssize)length, &error))
+        fprintf(stderr, "hikeshi run: the file '%s' was not kept: %s\n", name, error->message);
+}
+
 static void on_event(void *arg, json_t *event)
 {
     struct local *local = arg;
+    if (local->options->files && g_strcmp0(json_get_string(event, "report_kind", NULL), "file") == 0)
+        keep_file(local, event);
     run_record_event(local->record, event);
     if (local->live)
         live_event(local->live, event);

@@ -15,6 +15,7 @@ struct run_local_options {
     const json_t *inputs;       /* what approved steps ask for, as far as it was given; may be NULL */
     const json_t *inventory;    /* inputs of type host are looked up here; may be NULL */
     bool read_only;             /* --plan: stops before the first step that changes something, and prints the rest */
+    const char *files;          /* folder for the files of reports, or NULL */
     bool json;                  /* print the run as one object at the end instead of live */
     struct test_record *record; /* or NULL; path, runbook and params filled: the run is written there as a case */
 };

@@ -8,8 +8,14 @@ struct run_record {
     json_t *job;        /* of the attempt under way */
     json_t *run;        /* product shape */
     json_t *waiting;    /* the event that left, or NULL */
+    bool contents;      /* files' bytes stand in their reports */
     int64_t attempt_at; /* when the attempt under way began */
 };
+
+void run_record_keep_contents(struct run_record *record)
+{
+    record->contents = true;
+}
 
 static json_t *find_by(json_t *list, const char *key, const char *value)
 {
@@ -157,12 +163,26 @@ static void on_note(struct run_record *record, const json_t *event)
     json_array_append_new(json_object_get(record->run, "notes"), note);
 }
 
+static void file_of(const struct run_record *record, const json_t *event, json_t *report)
+{
+    static const char *const kept[] = {"name", "bytes", "sha256"};
+    for (size_t i = 0; i < G_N_ELEMENTS(kept); i++)
+        copy(report, event, kept[i]);
+    if (!record->contents)
+        return;
+    gsize length;
+    g_autofree guchar *bytes = g_base64_decode(json_get_string(event, "content", ""), &length);
+    json_object_set_new(report, "content", json_text_value((const char *)bytes, length));
+}
+
 static void on_report(struct run_record *record, const json_t *event)
 {
     static const char *const kept[] = {"step", "title", "value", "unit", "columns", "rows", "text", "host", NULL};
     json_t *report = json_object();
     json_object_set(report, "kind", json_object_get(event, "report_kind"));
     view_copy(report, event, kept);
+    if (g_strcmp0(json_get_string(event, "report_kind", NULL), "file") == 0)
+        file_of(record, event, report);
     json_array_append_new(json_object_get(record->run, "reports"), report);
 }
 

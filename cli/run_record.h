@@ -10,6 +10,8 @@ struct run_record;
 /* job: as job_build() made it; copied. */
 struct run_record *run_record_new(const json_t *job);
 void run_record_free(struct run_record *record);
+/* For tests of runbooks: reports of files have their `content`, as text, which the API's have not. */
+void run_record_keep_contents(struct run_record *record);
 
 void run_record_event(struct run_record *record, const json_t *event);
 

@@ -200,6 +200,7 @@ static void run_job(struct test_case *test, json_t *job)
     test->replay = replay_new(&replay);
     test->world = replay_world(test->replay);
     test->record = run_record_new(job);
+    run_record_keep_contents(test->record);
     test->turn = loop_timer_new(test->loop, on_turn, test);
     start_attempt(test, json_incref(job));
     loop_run(test->loop);

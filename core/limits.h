@@ -78,6 +78,10 @@
 #define LIMIT_LUA_JSON_BYTES    (LIMIT_LUA_JSON_MIB * 1024 * 1024)
 #define LIMIT_OUTPUT_BYTES      (1024 * 1024)      /* default a stream a host; the step's max_output may lower it */
 #define LIMIT_RUN_OUTPUT_BYTES  (64 * 1024 * 1024) /* stored output of one run, all steps */
+/* report.file(): one event must fit into a request of the runner with its base64, and stands in the database. */
+#define LIMIT_FILE_BYTES      (1024 * 1024)
+#define LIMIT_RUN_FILES_BYTES (16 * 1024 * 1024)
+#define LIMIT_RUN_FILES       100
 #define LIMIT_STEP_OUTPUT_BYTES                                                                                        \
     (512 * 1024) /* of a shell step, kept for steps.ID of later steps; shared by its hosts */
 #define LIMIT_OUTPUT_CHUNK_BYTES (32 * 1024) /* one output event */

@@ -39,7 +39,8 @@ struct dependents {
     const enum store_sql *batched, *rest; /* end with SQL_COUNT */
 };
 
-static const enum store_sql run_batched[] = {SQL_RETAIN_RUN_EVENTS, SQL_RETAIN_RUN_OUTPUT, SQL_COUNT};
+static const enum store_sql run_batched[] = {SQL_RETAIN_RUN_EVENTS, SQL_RETAIN_RUN_OUTPUT, SQL_RETAIN_RUN_FILES,
+                                             SQL_COUNT};
 static const enum store_sql run_rest[] = {SQL_RETAIN_RUN_DECISIONS,
                                           SQL_RETAIN_RUN_APPROVALS,
                                           SQL_RETAIN_RUN_HOSTS,
@@ -82,8 +83,9 @@ static const struct sweep_step {
     enum cutoff cutoff;
 } sweep_steps[] = {
     {SQL_RETAIN_DELIVERIES, NULL, CUTOFF_DELIVERIES}, {SQL_RETAIN_OUTBOX, NULL, CUTOFF_DELIVERIES},
-    {SQL_RETAIN_OUTPUT, NULL, CUTOFF_OUTPUT},         {SQL_COUNT, &run_dependents, CUTOFF_RUNS},
-    {SQL_COUNT, &incident_dependents, CUTOFF_RUNS},   {SQL_RETAIN_FIRINGS, NULL, CUTOFF_RUNS},
+    {SQL_RETAIN_OUTPUT, NULL, CUTOFF_OUTPUT},         {SQL_RETAIN_FILES, NULL, CUTOFF_OUTPUT},
+    {SQL_COUNT, &run_dependents, CUTOFF_RUNS},        {SQL_COUNT, &incident_dependents, CUTOFF_RUNS},
+    {SQL_RETAIN_FIRINGS, NULL, CUTOFF_RUNS},
 };
 
 static bool step_job(struct store_tx *tx, void *arg, GError **error)

@@ -9,6 +9,7 @@
 #include "jobs/approval_private.h"
 #include "jobs/incident_close.h"
 #include "jobs/outbox.h"
+#include "jobs/run_file.h"
 #include "jobs/run_private.h"
 
 /* One batch on its way into the store. */
@@ -142,6 +143,13 @@ static bool note(struct intake *intake, const json_t *event, GError **error)
     return outbox_add(intake->tx, "note", json_get_string(intake->row, "incident", NULL), intake->run, detail, error);
 }
 
+static bool report(struct intake *intake, const json_t *event, GError **error)
+{
+    int64_t n = store_last_rowid(intake->tx);
+    return g_strcmp0(json_get_string(event, "report_kind", NULL), "file") != 0 ||
+           run_file_add(intake->tx, intake->run, n, event, error);
+}
+
 static bool set_data(struct intake *intake, const json_t *data, GError **error)
 {
     if (!data || json_is_null(data))
@@ -267,7 +275,7 @@ static const struct {
     {"run_start", nothing}, {"step_start", step_start},
     {"command", command},   {"output", output},
     {"host", host},         {"note", note},
-    {"report", nothing},    {"data", data},
+    {"report", report},     {"data", data},
     {"retry", retry},       {"step_end", step_end},
     {"approval", approval}, {"delay", delay},
     {"run_end", run_end},   {"item", item},
@@ -285,6 +293,8 @@ static json_t *log_body(const char *kind, const json_t *event)
         json_object_del(body, elsewhere[i]);
     if (strcmp(kind, "output") == 0)
         json_object_del(body, "text");
+    if (strcmp(kind, "report") == 0)
+        json_object_del(body, "content");
     return body;
 }
 

@@ -59,8 +59,19 @@ static json_t *step_view(const json_t *row, const json_t *hosts)
     return step;
 }
 
+/* Where a report's file is fetched; null when it is not, or not any more, kept. */
+static void add_file(json_t *report, const json_t *row, const char *base_url, const char *run)
+{
+    json_int_t n = json_get_integer(row, "file", 0);
+    json_object_set_new(report, "file", n > 0 ? json_integer(n) : json_null());
+    json_object_set_new(
+        report, "url",
+        n > 0 ? json_sprintf("%s/api/v1/runs/%s/files/%" JSON_INTEGER_FORMAT, base_url ? base_url : "", run, n)
+              : json_null());
+}
+
 /* Reports and notes are what runners said, in the order they said it. */
-static void add_said(json_t *run, const json_t *said)
+static void add_said(json_t *run, const char *base_url, const json_t *said)
 {
     json_t *reports = json_array(), *notes = json_array();
     size_t index;
@@ -73,6 +84,8 @@ static void add_said(json_t *run, const json_t *said)
             json_object_set_new(item, "kind", view_value(item, "report_kind"));
             json_object_set_new(item, "host", view_value(item, "host"));
             json_object_del(item, "report_kind");
+            if (g_strcmp0(json_get_string(item, "kind", NULL), "file") == 0)
+                add_file(item, row, base_url, json_get_string(run, "id", ""));
             json_array_append_new(reports, item);
         } else {
             json_object_set_new(item, "at", view_time(row, "at"));
@@ -105,7 +118,7 @@ json_t *run_view(struct store_tx *tx, const char *base_url, const char *id, GErr
     json_object_set_new(run, "data", view_value(row, "data_json"));
     json_object_set_new(run, "message", view_value(row, "message"));
     json_object_set_new(run, "cancel_reason", view_value(row, "cancel_reason"));
-    add_said(run, said);
+    add_said(run, base_url, said);
     return run;
 }
 

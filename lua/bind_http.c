@@ -92,13 +92,16 @@ static void take_json(lua_State *L, json_t *request, const char *function)
     json_object_del(request, "json");
 }
 
-/* How messages call it; a URL's query may hold a secret. */
+/* How messages call it; a URL's user and query may hold secrets. */
 static void push_shown(lua_State *L, const json_t *request)
 {
-    const char *url = json_get_string(request, "url", "");
+    const char *url = json_get_string(request, "url", ""), *server = strstr(url, "://") + 3;
+    const char *user_end = memrchr(server, '@', strcspn(server, "/?#"));
     lua_pushfstring(L, "%s ", json_get_string(request, "method", "GET"));
-    lua_pushlstring(L, url, strcspn(url, "?#"));
-    lua_concat(L, 2);
+    lua_pushlstring(L, url, (size_t)(server - url));
+    server = user_end ? user_end + 1 : server;
+    lua_pushlstring(L, server, strcspn(server, "?#"));
+    lua_concat(L, 3);
 }
 
 /* Sends what is in the box at `box`; the options are read already. */

@@ -63,6 +63,9 @@ static int decode(lua_State *L)
         char message[400];
         g_strlcpy(message, error->message, sizeof message);
         g_error_free(error);
+        char *quoted = strstr(message, " near '"); /* a piece of the text, which may be a piece of a secret */
+        if (quoted)
+            *quoted = '\0';
         return raise_misuse(L, "%s", message);
     }
     value_push(L, *box, VALUE_NULL_AS_NULL);

@@ -1,4 +1,5 @@
-/* bind_report: tables, metrics and texts that a step leaves behind for people. */
+/* bind_report: tables, metrics, texts and files that a step leaves behind for people. */
+#include "core/filename.h"
 #include "core/limits.h"
 #include "lua/bind.h"
 #include "lua/call.h"
@@ -171,5 +172,33 @@ static int text_report(lua_State *L)
     return send_report(L, 4);
 }
 
-static const struct binding bindings[] = {{"metric", metric}, {"table", table}, {"text", text_report}, {NULL, NULL}};
+/* report.file(name, bytes [, opts])
+ * Keeps a file with the run, up to 1 MiB (100 files and 16 MiB a run), as long as output is kept. It is downloaded by
+ * people and by `hikeshi runs file`, and never shown in place. `name` is a file name without folders, at most 100
+ * characters. Secrets in it are masked.
+ * @param name string
+ * @param bytes string
+ * @param opts? ReportOptions
+ * @raise too_large, misuse
+ * @example
+ *     report.file("threads.txt", ssh("db-1"):run{"cat", "/var/log/app/threads.txt"}.stdout) */
+static int file_report(lua_State *L)
+{
+    lua_settop(L, 3);
+    if (lua_type(L, 1) != LUA_TSTRING || strlen(lua_tostring(L, 1)) != lua_rawlen(L, 1) ||
+        !filename_is_safe(lua_tostring(L, 1)))
+        raise_misuse(L,
+                     "report.file needs a file name as its first argument: at most 100 characters, no folder, none of "
+                     "/\\:*?\"<>|, no dot at either end");
+    if (lua_type(L, 2) != LUA_TSTRING)
+        raise_misuse(L, "report.file needs bytes as its second argument, not %s", luaL_typename(L, 2));
+    size_t length;
+    const char *bytes = lua_tolstring(L, 2, &length);
+    json_t *report = push_report(L, "file", "report.file", 3);
+    json_object_set_new(report, "content", json_stringn_nocheck(bytes, length));
+    return send_report(L, 4);
+}
+
+static const struct binding bindings[] = {
+    {"metric", metric}, {"table", table}, {"text", text_report}, {"file", file_report}, {NULL, NULL}};
 const struct bind_table bind_report = {BIND_TABLE, "report", bindings};

@@ -342,10 +342,11 @@ static bool job_check(const json_t *job, GError **error)
 }
 
 /* Nothing leaves without being masked, but for the words of the protocol itself, lest a secret called "failed" stop the
- * run from being understood. */
+ * run from being understood, and a file's bytes, which were masked before they were encoded. */
 static void exec_emit(void *arg, json_t *event)
 {
-    static const char *const protocol[] = {"kind", "step", "result", "state", "reason", "stream", "report_kind", NULL};
+    static const char *const protocol[] = {"kind",   "step",        "result",  "state", "reason",
+                                           "stream", "report_kind", "content", NULL};
     struct exec *exec = arg;
     static const char *const cut[] = {"error", "message", NULL}; /* who makes a message may have shortened a value */
     g_autoptr(json_t) masked = json_copy(event);

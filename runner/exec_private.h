@@ -60,6 +60,7 @@ struct exec {
     struct loop_timer *deadline; /* of the run; after a stop, of the always steps */
     struct loop_timer *delay;    /* retry_delay */
     size_t output_bytes;         /* stored so far */
+    size_t files, files_bytes;   /* of report.file() */
 };
 
 /* How one try of a step ended; whoever runs it fills it. */

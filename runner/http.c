@@ -123,7 +123,7 @@ char *http_shown(const json_t *request)
 
     url[strcspn(url, "?#")] = '\0';
     if (rest) {
-        char *host = rest + 3, *user = memchr(host, '@', strcspn(host, "/"));
+        char *host = rest + 3, *user = memrchr(host, '@', strcspn(host, "/"));
         if (user)
             memmove(host, user + 1, strlen(user));
     }

@@ -2,6 +2,7 @@
  * event or an effect. Every effect waits for the acknowledgement of what was said before it. */
 #include "runner/exec_private.h"
 
+#include "core/crypto.h"
 #include "core/errors.h"
 #include "core/limits.h"
 #include "runner/command.h"
@@ -330,13 +331,45 @@ static void service_note(struct exec *exec, json_t *args, struct op *op)
 
 static bool report_kind_known(const char *kind)
 {
-    static const char *const kinds[] = {"metric", "table", "text", NULL};
+    static const char *const kinds[] = {"metric", "table", "text", NULL}; /* and "file", which is its own service */
 
     return kind && g_strv_contains(kinds, kind);
 }
 
+/* The bytes are masked, and measured as they are kept. */
+static void report_file(struct exec *exec, json_t *args, struct op *op)
+{
+    const json_t *given = json_object_get(args, "content");
+    size_t length = json_string_length(given);
+    if (length > LIMIT_FILE_BYTES || exec->files >= LIMIT_RUN_FILES ||
+        exec->files_bytes + length > LIMIT_RUN_FILES_BYTES) {
+        fail(op, ERROR_TOO_LARGE, "report.file: a file has at most %d KiB, a run %d files and %d MiB of them",
+             LIMIT_FILE_BYTES / 1024, LIMIT_RUN_FILES, LIMIT_RUN_FILES_BYTES / 1024 / 1024);
+        return;
+    }
+    g_autofree char *bytes = mask_bytes(exec->mask, json_string_value(given), length, &length);
+    g_autofree char *content = g_base64_encode((const guchar *)bytes, length);
+    g_autofree char *sum = crypto_sha256_hex(bytes, length);
+    json_t *event = exec_event(exec), *name = json_object_get(args, "title");
+    exec->files++;
+    exec->files_bytes += length;
+    json_set_string(event, "report_kind", "file");
+    json_object_set(event, "title", name);
+    json_object_set(event, "name", name);
+    json_object_set_new(event, "bytes", json_integer((json_int_t)length));
+    json_set_string(event, "sha256", sum);
+    json_set_string(event, "content", content);
+    json_object_set_new(event, "private", json_boolean(json_get_bool(args, "private", false)));
+    journal_add(exec->journal, "report", event);
+    end_when_room(exec, op);
+}
+
 static void service_report(struct exec *exec, json_t *args, struct op *op)
 {
+    if (g_strcmp0(json_get_string(args, "kind", NULL), "file") == 0) {
+        report_file(exec, args, op);
+        return;
+    }
     static const char *const keys[] = {"title", "value", "unit", "columns", "rows", "text"};
     const char *kind = json_get_string(args, "kind", NULL);
     g_autofree char *text = json_text(args);

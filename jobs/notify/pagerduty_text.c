@@ -52,6 +52,13 @@ static void append_row(GString *text, const json_t *row)
 
 static void append_report(GString *text, const json_t *report)
 {
+    if (g_strcmp0(json_get_string(report, "kind", NULL), "file") == 0) {
+        g_autofree char *size =
+            g_format_size_full((guint64)json_get_integer(report, "bytes", 0), G_FORMAT_SIZE_IEC_UNITS);
+        g_autofree char *words = g_strdup_printf("file %s, %s", json_get_string(report, "name", "?"), size);
+        append_line(text, "  ", words);
+        return;
+    }
     const json_t *value = json_object_get(report, "value"), *rows = json_object_get(report, "rows");
     g_autofree char *number = json_scalar_text(value);
     const char *unit = json_get_string(report, "unit", ""), *words = json_get_string(report, "text", NULL);

@@ -269,7 +269,7 @@ for _, name in ipairs{NAMES} do
     function() http.get(s) end,
     function() http.post("URL/500", {body = s, headers = {["X-S"] = (s:gsub("[\n\128-\255]", ""))}}) end,
     function() http.get("URL/500?token=" .. s:gsub("[^%w]", function(c) return ("%%%02X"):format(c:byte()) end)) end,
-    function() http.get("http://u:" .. s:gsub("[^%w]", "") .. "@127.0.0.1:1/" .. s:gsub("[^%w]", "")) end,
+    function() http.get("http://u:" .. s:gsub("[^%w]", "") .. "@127.0.0.1:1/" .. s:gsub("[^%w]", function(c) return ("%%%02x"):format(c:byte()) end)) end,
     function() exec({"sh", "-c", [[cat; printf %s "$S"; exit 4]]}, {env = {S = s}, stdin = s}) end,
     function() exec{"/nonexistent/" .. s} end,
     function() h:run({"sh", "-c", "cat; exit 5"}, {stdin = s}) end,

@@ -132,6 +132,11 @@ static const struct row rows[] = {
      "{\"columns\":[\"a\",\"b\"],\"kind\":\"table\",\"private\":false,\"rows\":[[1,\"x\"],[true,null]],\"title\":\"T\"}"
      "\n",
      NULL, 0, "reports"},
+    {"report.file('a b.bin', 'x\\0y', {private = true})", LUA_RESULT_OK,
+     "report {\"content\":\"x\\u0000y\",\"kind\":\"file\",\"private\":true,\"title\":\"a b.bin\"}\n", NULL, 0,
+     "a file"},
+    {"report.file('../x', 'y')", LUA_RESULT_FAILED, "", "lua report.file needs a file name", 31, "a folder in a name"},
+    {"report.file('x', 1)", LUA_RESULT_FAILED, "", "lua report.file needs bytes", 31, "a number is no file"},
     {"report.table('T', {'a'}, {{function() end}})", LUA_RESULT_FAILED, "",
      "lua row 1 of report.table: column 'a' is a function", 31, "a cell that is no value"},
     {"check(1 == 1, 'x')\ncheck(data.used == 3, 'still over')", LUA_RESULT_FAILED, "", "check_failed still over", 32,

@@ -121,7 +121,15 @@ static void old_runs_go_with_all_that_hangs_on_them(void **state)
         "'k', 'a', 't');",
         old, old, NOW_MS - 91 * DAY_MS - 10000);
     run_sql(site, sql);
+    g_autofree char *files = g_strdup_printf(
+        "INSERT INTO files(run, n, at, name, bytes, content) VALUES('%s', 1, %" G_GINT64_FORMAT
+        ", 'old', 1, x'00'), ('%s', 2, %" G_GINT64_FORMAT ", 'young', 1, x'00');" MANY
+        "INSERT INTO files SELECT '%s', 10 + i, %" G_GINT64_FORMAT ", 'of an old run', 1, x'00' FROM n;",
+        waiting, NOW_MS - 91 * DAY_MS, waiting, NOW_MS - 89 * DAY_MS, old, NOW_MS);
+    run_sql(site, files);
     sweep(site);
+    assert_count(site, "files", 1); /* those of output's age are gone, and those of a run that is */
+    assert_count(site, "files WHERE name = 'young'", 1);
     call_refused(site->engine, run_get, json_pack("{s:s}", "id", old), ERROR_NOT_FOUND);
     assert_run(site->engine, waiting, "queued", "");
     assert_count(site, "events WHERE attempt = 9", 0);

@@ -1,5 +1,7 @@
 #include "jobs/run.h"
+#include "jobs/run_file.h"
 #include "web/api/api.h"
+#include "web/file.h"
 #include "web/log_reader.h"
 
 const struct web_route routes_runs[] = {
@@ -32,6 +34,13 @@ const struct web_route routes_runs[] = {
      .raw = log_reader_serve,
      .query = PAGE,
      .help = "a run's events; with Accept: text/event-stream live until the run has ended"},
+    {.method = "GET",
+     .path = "/api/v1/runs/{id}/files/{file}",
+     .role = ROLE_VIEWER,
+     .success = 200,
+     .fn = run_file,
+     .raw = file_serve,
+     .help = "the bytes of a report's file, as an attachment"},
     {.method = "POST",
      .path = "/api/v1/runs/{id}/cancel",
      .role = ROLE_OPERATOR,
