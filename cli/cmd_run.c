@@ -11,6 +11,7 @@
 #include "core/crypto.h"
 #include "core/errors.h"
 #include "jobs/catalog.h"
+#include "runner/settings.h"
 #include <stdio.h>
 
 #define EVENT_FILE_BYTES (4 * 1024 * 1024)
@@ -131,12 +132,17 @@ struct found {
 static int execute(struct cli_call *call, const struct found *found, json_t *job, struct test_record *record)
 {
     struct ssh_options ssh;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(reach_t) reach = settings_reach(found->config, &error);
+    if (reach == NULL)
+        return cli_fail(call, &error);
     g_autoptr(json_t) inputs = cli_inputs(call, NULL); /* again: usage_is_good() has looked at them */
     ssh_options_read(call, found->config, &ssh);
     const struct run_local_options options = {.job = job,
                                               .ssh = &ssh.settings,
                                               .approve = cli_values(call, "approve"),
                                               .exec = config_bool(found->config, "runner.exec"),
+                                              .reach = reach,
                                               .inputs = inputs,
                                               .inventory = found->set->inventory,
                                               .read_only = cli_given(call, "plan"),

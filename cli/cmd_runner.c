@@ -101,7 +101,8 @@ static int runner_run(struct cli_call *call)
     if (!option_required(call, "socket", &error) || !option_required(call, "token-file", &error))
         return cli_fail(call, &error);
     g_autoptr(config_t) config = config_flags_load(call, &error);
-    if (config == NULL)
+    g_autoptr(reach_t) reach = config != NULL ? settings_reach(config, &error) : NULL; /* here, not in each worker */
+    if (reach == NULL)
         return cli_fail(call, &error);
     start_log(config, "runner");
     g_autofree char *program = own_program();
@@ -148,7 +149,8 @@ static int worker_run(struct cli_call *call)
         return cli_fail(call, &error);
     g_autoptr(config_t) config = config_flags_load(call, &error);
     g_autofree char *reference = g_strconcat("file:", cli_value(call, "token-file"), NULL);
-    if (config == NULL || (token = secret_resolve(reference, &error)) == NULL)
+    g_autoptr(reach_t) reach = config != NULL ? settings_reach(config, &error) : NULL;
+    if (reach == NULL || (token = secret_resolve(reference, &error)) == NULL)
         return cli_fail(call, &error);
     start_log(config, "worker");
     name = settings_name(config);
@@ -162,6 +164,7 @@ static int worker_run(struct cli_call *call)
                                            .slots = config_integer(config, "runner.slots"),
                                            .ssh = &ssh,
                                            .exec = config_bool(config, "runner.exec"),
+                                           .reach = reach,
                                            .heartbeat_fd = HEARTBEAT_FD,
                                            .drained = on_ended,
                                            .arg = &process};

@@ -340,6 +340,7 @@ static void local_init(struct local *local, const struct run_local_options *opti
     local->network = (struct network){.loop = local->loop,
                                       .ssh = ssh_pool_new(local->loop, options->ssh),
                                       .http = http_client_new(local->loop),
+                                      .reach = options->reach,
                                       .local = options->exec ? local_pool_new(local->loop) : NULL};
     local->world = world_of_network(&local->network);
     local->mask = mask_new();

@@ -11,6 +11,7 @@ struct run_local_options {
     json_t *job; /* borrowed */
     const struct ssh_settings *ssh;
     bool exec;                  /* steps may run programs on this machine */
+    const struct reach *reach;  /* what steps may reach with http; borrowed */
     const GPtrArray *approve;   /* ids of steps approved on the command line; may be NULL */
     const json_t *inputs;       /* what approved steps ask for, as far as it was given; may be NULL */
     const json_t *inventory;    /* inputs of type host are looked up here; may be NULL */

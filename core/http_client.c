@@ -7,6 +7,7 @@
 
 #define DEFAULT_TIMEOUT_MS (30 * 1000)
 #define CONNECT_TIMEOUT_MS (10 * 1000)
+#define MAX_HEADER_BYTES   ((size_t)256 * 1024) /* of an answer: curl bounds each line only */
 #define SILENCE_S          60L
 #define DEFAULT_MAX_BODY   ((size_t)8 * 1024 * 1024)
 
@@ -18,7 +19,10 @@ struct exchange {
     GString *body;
     GHashTable *headers;
     size_t max_body;
-    bool too_large, stopped;
+    size_t header_bytes;
+    bool too_large, stopped, refused;
+    bool (*may_connect)(void *arg, const struct sockaddr *address);
+    void *may_connect_arg;
     bool (*on_data)(void *arg, const char *bytes, size_t length);
     void *on_data_arg;
     char reason[CURL_ERROR_SIZE];
@@ -71,6 +75,11 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
     struct exchange *exchange = arg;
     size_t length = size * count;
     const char *colon = memchr(line, ':', length);
+    exchange->header_bytes += length;
+    if (exchange->header_bytes > MAX_HEADER_BYTES) {
+        exchange->too_large = true;
+        return 0;
+    }
     if (length >= 5 && memcmp(line, "HTTP/", 5) == 0)
         g_hash_table_remove_all(exchange->headers); /* the headers before were those of a 1xx */
     else if (colon != NULL) {
@@ -97,6 +106,34 @@ static char *server_of(const char *url)
     curl_free(port);
     curl_url_cleanup(parsed);
     return server;
+}
+
+char *http_url_host(const char *url)
+{
+    CURLU *parsed = curl_url();
+    char *host = NULL, *result = NULL;
+    if (curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+        size_t length = strlen(host);
+        bool brackets = length > 2 && host[0] == '[' && host[length - 1] == ']';
+        result = brackets ? g_ascii_strdown(host + 1, (gssize)length - 2) : g_ascii_strdown(host, -1);
+        if (g_str_has_suffix(result, "."))
+            result[strlen(result) - 1] = '\0';
+    }
+    curl_free(host);
+    curl_url_cleanup(parsed);
+    return result;
+}
+
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct exchange *exchange = arg;
+    (void)purpose;
+    if (!exchange->may_connect(exchange->may_connect_arg, &address->addr)) {
+        exchange->refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 static void exchange_clear(struct exchange *exchange)
@@ -184,6 +221,12 @@ static bool exchange_init(struct exchange *exchange, const struct http_request *
         curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
     }
+    if (request->may_connect != NULL) {
+        exchange->may_connect = request->may_connect;
+        exchange->may_connect_arg = request->may_connect_arg;
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
+    }
     set_method_and_body(exchange, request);
     set_headers(exchange, request);
     set_limits(exchange, request);
@@ -214,7 +257,9 @@ static bool exchange_result(const struct exchange *exchange, CURLcode code, stru
                                       .headers = exchange->headers};
         return true;
     }
-    if (exchange->too_large || code == CURLE_FILESIZE_EXCEEDED)
+    if (exchange->refused && code != CURLE_OPERATION_TIMEDOUT)
+        errors_set(error, ERROR_NOT_ALLOWED, "'%s' has no address that may be connected to", exchange->server);
+    else if (exchange->too_large || code == CURLE_FILESIZE_EXCEEDED)
         errors_set(error, ERROR_TOO_LARGE, "the answer of '%s' is larger than %zu bytes", exchange->server,
                    exchange->max_body);
     else if (code == CURLE_OPERATION_TIMEDOUT)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #define HTTP_NO_TIMEOUT (-1)
 
@@ -25,6 +26,10 @@ struct http_request {
     size_t body_length;
     int64_t timeout_ms; /* whole exchange; 0 = 30 s; HTTP_NO_TIMEOUT = as long as something comes once a minute */
     size_t max_body;    /* of the answer; more is ERROR_TOO_LARGE; 0 = 8 MiB */
+    /* Asked before each connection, whatever the name was resolved to: may it be made? ERROR_NOT_ALLOWED else. `arg`
+     * lives until done. NULL: any. With a proxy (HTTPS_PROXY of the environment) the address is the proxy's. */
+    bool (*may_connect)(void *arg, const struct sockaddr *address);
+    void *may_connect_arg;
 };
 
 struct http_response {
@@ -50,5 +55,9 @@ bool http_client_send_sync(const struct http_request *request,
                            bool (*on_data)(void *arg, const char *bytes, size_t length), void *arg,
                            struct http_response *ret, GError **error);
 void http_response_clear(struct http_response *response);
+
+/* The host of an http or https URL, without brackets, port and a dot at its end, in small letters; NULL when there is
+ * none. g_free. */
+char *http_url_host(const char *url);
 
 #endif

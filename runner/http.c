@@ -2,6 +2,7 @@
 #include "runner/http.h"
 
 #include "core/errors.h"
+#include "runner/reach.h"
 
 #include <string.h>
 
@@ -9,6 +10,8 @@ struct exchange {
     struct loop *loop;
     struct op *op;
     struct http_call *call;
+    const struct reach *reach;
+    char *host;
     uint64_t started_ms;
 };
 
@@ -17,6 +20,7 @@ static void exchange_end(struct exchange *exchange, json_t *result, GError *erro
     struct op *op = exchange->op;
 
     op_on_cancel(op, NULL, NULL);
+    g_free(exchange->host);
     g_free(exchange);
     op_done(op, result, error);
     op_unref(op);
@@ -91,12 +95,31 @@ static bool headers_fit(const json_t *headers, GError **error)
     return true;
 }
 
-void http_send(struct loop *loop, struct http_client *client, const json_t *request, struct op *op)
+/* The names and addresses that a URL gives; what names resolve to is looked at when the connection is made. */
+static char *host_allowed(const struct reach *reach, const json_t *request, GError **error)
+{
+    g_autofree char *host = http_url_host(json_get_string(request, "url", ""));
+
+    if (!host)
+        errors_set(error, ERROR_INVALID, "the URL has no host that can be read");
+    return host && reach_allows_host(reach, host, error) ? g_steal_pointer(&host) : NULL;
+}
+
+static bool may_connect(void *arg, const struct sockaddr *address)
+{
+    const struct exchange *exchange = arg;
+
+    return reach_allows_address(exchange->reach, exchange->host, address);
+}
+
+void http_send(struct loop *loop, struct http_client *client, const struct reach *reach, const json_t *request,
+               struct op *op)
 {
     const json_t *body = json_object_get(request, "body");
     GError *error = NULL;
+    char *host = NULL;
 
-    if (!headers_fit(json_object_get(request, "headers"), &error)) {
+    if (!headers_fit(json_object_get(request, "headers"), &error) || !(host = host_allowed(reach, request, &error))) {
         op_done(op, NULL, error);
         return;
     }
@@ -111,7 +134,10 @@ void http_send(struct loop *loop, struct http_client *client, const json_t *requ
         .max_body = (size_t)MAX(0, json_get_integer(request, "max_bytes", 0)),
     };
     struct exchange *exchange = g_new0(struct exchange, 1);
-    *exchange = (struct exchange){.loop = loop, .op = op_ref(op), .started_ms = loop_now_ms(loop)};
+    *exchange = (struct exchange){
+        .loop = loop, .op = op_ref(op), .reach = reach, .host = host, .started_ms = loop_now_ms(loop)};
+    sent.may_connect = may_connect;
+    sent.may_connect_arg = exchange;
     op_on_cancel(op, exchange_cancel, exchange);
     exchange->call = http_client_send(client, &sent, exchange_done, exchange);
 }

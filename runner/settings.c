@@ -34,3 +34,8 @@ char *settings_name(const struct config *config)
 
     return g_strdup(name ? name : g_get_host_name());
 }
+
+struct reach *settings_reach(const struct config *config, GError **error)
+{
+    return reach_new(config_list(config, "runner.http"), error);
+}

@@ -271,6 +271,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->network = (struct network){.loop = loop,
                                        .ssh = ssh_pool_new(loop, options->ssh),
                                        .http = http_client_new(loop),
+                                       .reach = options->reach,
                                        .local = options->exec ? local_pool_new(loop) : NULL};
     worker->world = world_of_network(&worker->network);
     worker->id = crypto_id("worker");

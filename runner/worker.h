@@ -15,6 +15,7 @@ struct worker_options {
     int64_t slots;                   /* runs at once */
     const struct ssh_settings *ssh;  /* copied by the pool */
     bool exec;                       /* steps may run programs on this machine */
+    const struct reach *reach;       /* what steps may reach with http; borrowed */
     int heartbeat_fd;                /* one byte a second: enum worker_load; -1 = none */
     /* Nothing runs and no job will be taken any more: after worker_drain(), or because Lua was abandoned. Once. */
     void (*drained)(void *arg);

@@ -45,7 +45,7 @@ static void http(void *arg, const json_t *request, struct op *op)
 {
     const struct network *network = arg;
 
-    http_send(network->loop, network->http, request, op);
+    http_send(network->loop, network->http, network->reach, request, op);
 }
 
 struct world world_of_network(const struct network *network)

@@ -26,7 +26,8 @@ struct network {
     struct loop *loop;
     struct ssh_pool *ssh;
     struct http_client *http;
-    struct local_pool *local; /* programs on this machine; NULL: off (runner.exec) */
+    const struct reach *reach; /* what http may reach */
+    struct local_pool *local;  /* programs on this machine; NULL: off (runner.exec) */
 };
 struct world world_of_network(const struct network *network);
 

@@ -96,8 +96,8 @@ static int open_socket(struct server *server, const struct server_options *optio
 static bool read_unlimited(struct server *server, const char *const *texts, GError **error)
 {
     for (; texts != NULL && *texts != NULL; texts++) {
-        struct network network;
-        if (!network_parse(*texts, &network, error))
+        struct address_range network;
+        if (!address_range_parse(*texts, &network, error))
             return false;
         g_array_append_val(server->unlimited, network);
     }
@@ -111,7 +111,7 @@ struct server *server_new(struct loop *loop, const struct server_options *option
     server->options = *options;
     server->options.listen = server->options.unix_socket = NULL;
     server->options.unlimited = NULL;
-    server->unlimited = g_array_new(FALSE, FALSE, sizeof(struct network));
+    server->unlimited = g_array_new(FALSE, FALSE, sizeof(struct address_range));
     server->peers = peers_new();
     server->lingers = lingers_new();
     server->sweep = loop_timer_new(loop, connections_sweep, server);

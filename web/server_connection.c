@@ -60,7 +60,7 @@ static bool is_counted(const struct server *server, const struct sockaddr *from,
     if (server->options.connections_per_address == 0 || !address_of(from, &address))
         return false;
     for (guint i = 0; i < server->unlimited->len; i++)
-        if (network_has(&g_array_index(server->unlimited, struct network, i), &address))
+        if (address_range_has(&g_array_index(server->unlimited, struct address_range, i), &address))
             return false;
     *ret = address_subscriber(&address);
     return true;

@@ -4,8 +4,8 @@
 #ifndef WEB_SERVER_PRIVATE_H
 #define WEB_SERVER_PRIVATE_H
 
+#include "core/address.h"
 #include "core/limits.h"
-#include "web/address.h"
 #include "web/server.h"
 #include <microhttpd.h>
 #include <stdint.h>
@@ -31,7 +31,7 @@ struct server_peer {
 struct server {
     struct loop *loop;
     struct server_options options; /* texts are not kept */
-    GArray *unlimited;             /* struct network */
+    GArray *unlimited;             /* struct address_range */
     GHashTable *peers;             /* struct address* → struct server_peer*, owned */
     struct server_connection *connections;
     size_t connection_count;

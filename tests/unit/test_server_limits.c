@@ -1,7 +1,7 @@
 /* server, hostile clients: bodies that may not come, memory for those that may, requests that never end, too many
  * connections. */
+#include "core/address.h"
 #include "tests/unit/server_fixture.h"
-#include "web/address.h"
 
 /* --- before the body
  * ------------------------------------------------------------------------------------------------------------- */
@@ -343,8 +343,8 @@ static void test_connections_that_are_not_counted(void **state)
 
 static struct address parse(const char *text)
 {
-    struct network network;
-    assert_true(network_parse(text, &network, NULL));
+    struct address_range network;
+    assert_true(address_range_parse(text, &network, NULL));
     return network.address;
 }
 
@@ -371,17 +371,18 @@ static void test_networks(void **state)
         {"::/0", "192.0.2.1", true, "everything"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        struct network network;
+        struct address_range network;
         struct address address = parse(rows[i].address);
-        if (!network_parse(rows[i].network, &network, NULL) || network_has(&network, &address) != rows[i].has)
+        if (!address_range_parse(rows[i].network, &network, NULL) ||
+            address_range_has(&network, &address) != rows[i].has)
             row_failed(rows[i].why, "%s and %s", rows[i].network, rows[i].address);
     }
     static const char *const bad[] = {"",           "10.0.0", "10.0.0.0/33",  "::/129", "10.0.0.0/",
                                       "10.0.0.0/x", "a",      "10.0.0.1/8/9", NULL};
     for (const char *const *text = bad; *text != NULL; text++) {
-        struct network network;
+        struct address_range network;
         g_autoptr(GError) error = NULL;
-        if (network_parse(*text, &network, &error) || strstr(error->message, *text) == NULL)
+        if (address_range_parse(*text, &network, &error) || strstr(error->message, *text) == NULL)
             row_failed(*text, "it was accepted, or the error does not name it");
     }
 }

@@ -1,6 +1,6 @@
 /* address: IP addresses as bytes, and networks of them. Pure functions; knows no HTTP. */
-#ifndef WEB_ADDRESS_H
-#define WEB_ADDRESS_H
+#ifndef CORE_ADDRESS_H
+#define CORE_ADDRESS_H
 
 #include <glib.h>
 #include <stdbool.h>
@@ -13,15 +13,17 @@ struct address {
 };
 /* False for what is no IP address (a Unix socket). */
 bool address_of(const struct sockaddr *from, struct address *ret);
+/* "192.0.2.1", "2001:db8::1". False for anything else, names too. */
+bool address_parse(const char *text, struct address *ret);
 /* What one subscriber has: an IPv4 address, or the /64 of an IPv6 address. */
 struct address address_subscriber(const struct address *address);
 
-struct network {
+struct address_range {
     struct address address;
     unsigned bits; /* that count, of 128 */
 };
 /* "10.0.0.0/8", "2001:db8::/32", or one address. ERROR_INVALID names the text. */
-bool network_parse(const char *text, struct network *ret, GError **error);
-bool network_has(const struct network *network, const struct address *address);
+bool address_range_parse(const char *text, struct address_range *ret, GError **error);
+bool address_range_has(const struct address_range *network, const struct address *address);
 
 #endif

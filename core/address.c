@@ -1,5 +1,5 @@
 /* address: see address.h. */
-#include "web/address.h"
+#include "core/address.h"
 #include "core/errors.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -50,7 +50,13 @@ static bool parse_address(const char *text, struct address *ret, unsigned *ret_b
     return true;
 }
 
-bool network_parse(const char *text, struct network *ret, GError **error)
+bool address_parse(const char *text, struct address *ret)
+{
+    unsigned before;
+    return parse_address(text, ret, &before);
+}
+
+bool address_range_parse(const char *text, struct address_range *ret, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(text, "/", 2);
     unsigned before = 0;
@@ -66,7 +72,7 @@ bool network_parse(const char *text, struct network *ret, GError **error)
     return ok;
 }
 
-bool network_has(const struct network *network, const struct address *address)
+bool address_range_has(const struct address_range *network, const struct address *address)
 {
     unsigned whole = network->bits / 8, rest = network->bits % 8;
     if (memcmp(network->address.bytes, address->bytes, whole) != 0)
