@@ -134,10 +134,13 @@ static int request_to(lua_State *L, const char *method, const char *function)
 
 /* http.request(opts) → answer
  * Sends a request from the runner's machine and waits for the answer. Certificates are verified, redirects are not
- * followed. The run's log has method and URL, without its query. `json.decode(answer.body)` reads JSON.
+ * followed: the answer has `headers.location`. `runner.http` of the runner's configuration says which servers may be
+ * reached; without it link-local and cloud metadata addresses raise `not_allowed`. The run's log has method and URL,
+ * without its user and query. `json.decode(answer.body)` reads JSON.
  * @param opts RequestOptions
  * @return Answer answer
- * @raise http (a status of 400 or more; the answer is the error's `result`), unavailable, timeout, too_large, invalid
+ * @raise http (a status of 400 or more; the answer is the error's `result`), unavailable, timeout, too_large,
+ * not_allowed, invalid
  * @example
  *     http.request{method = "PUT", url = "https://lb.example.com/pools/web", json = {drain = params.host}} */
 static int http_request(lua_State *L)
@@ -156,7 +159,7 @@ static int http_request(lua_State *L)
  * @param url string
  * @param opts? HttpOptions
  * @return Answer answer
- * @raise http, unavailable, timeout, too_large, invalid
+ * @raise http, unavailable, timeout, too_large, not_allowed, invalid
  * @example
  *     local health = json.decode(http.get("https://shop.example.com/health").body) */
 static int http_get(lua_State *L)
@@ -169,7 +172,7 @@ static int http_get(lua_State *L)
  * @param url string
  * @param opts? HttpOptions
  * @return Answer answer
- * @raise http, unavailable, timeout, too_large, invalid
+ * @raise http, unavailable, timeout, too_large, not_allowed, invalid
  * @example
  *     http.post("https://chat.example.com/hooks/ops", {json = {text = "restarting " .. params.host}}) */
 static int http_post(lua_State *L)

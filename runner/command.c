@@ -243,6 +243,7 @@ static void command_transfer(struct command *command, struct op *op)
         .mode = mode ? (int)g_ascii_strtoull(mode, NULL, 8) : -1,
         .verify = json_get_bool(options, "verify", false),
         .max_bytes = (size_t)MAX(0, json_get_integer(options, "max_bytes", 0)),
+        .hide = mask_finds_json(command->exec->mask, command->content),
         .marker = command->marker,
         .timeout_ms = json_get_integer(options, "timeout_ms", 0),
     };

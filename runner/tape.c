@@ -196,7 +196,7 @@ static void tape_transfer(void *arg, const struct ssh_transfer_request *request,
 {
     struct tape *tape = arg;
     json_t *question = replay_file_question(request);
-    if (json_object_get(question, "content"))
+    if (json_object_get(question, "content") || request->hide) /* a hash can be guessed at, and differs in tests */
         json_object_del(question, "sha256");
     struct recording *recording = recording_new(tape, name_of(request->host), question, op);
     struct op *inner = op_ref(recording->inner);

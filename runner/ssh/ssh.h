@@ -92,6 +92,7 @@ struct ssh_transfer_request {
     const char *sha256; /* lower hex that the bytes must have, or NULL */
     GBytes *content;    /* of an upload; referenced */
     int mode;           /* of an upload: permission bits; -1 = those of the file that is there, else 0644 */
+    bool hide;          /* of an upload: it holds a secret, whose hash nobody is told */
     bool verify;        /* of an upload: read it back before it is put in place */
     size_t max_bytes;   /* of a download; 0 = LIMIT_TRANSFER_BYTES, which is also the most */
     const char *marker; /* as in ssh_command, for sudo; may be NULL */

@@ -1,6 +1,7 @@
 """secret() of steps: who gets which, and that none leaves a run in any form, on a real server, sshd, HTTP server and PagerDuty stand-in."""
 import base64
 import glob
+import hashlib
 import html
 import http.client
 import json
@@ -19,7 +20,7 @@ from .conftest import PD_SECRET, Site
 from .support.process import wait_for
 from .support.sshd import Sshd
 from .test_main_job import incident_with_runs
-from .test_run import HEAD, Folder, lua
+from .test_run import HEAD, Folder, hikeshi_test, lua
 
 SECRET = "s3cr+t/p&ss 'w\"rd\\é"
 
@@ -92,6 +93,18 @@ local r = ssh("db-1"):run{"sh", "-c", 'tr "\\\\0" " " < /proc/$PPID/cmdline', "x
 data.parent = r.stdout""", effect="read"), FRONT)
     status, run = folder.run_json(file)
     assert status == 0 and "s3cr" not in run["data"]["parent"] and base64.b64encode(SECRET.encode()).decode()[:8] not in run["data"]["parent"], run
+
+
+def test_the_hash_of_a_secret_is_not_recorded(folder):
+    file = folder.runbook(lua("go", f'''local text = ("x"):rep(5000) .. secret("token")
+ssh("db-1"):upload(text, "{folder.path}/uploaded")'''), FRONT)
+    record = folder.path / "ops" / "runbooks" / "try.test.yaml"
+    assert folder.run(file, "--record", str(record)).returncode == 0
+    sent = (folder.path / "uploaded").read_bytes()
+    assert sent == b"x" * 5000 + SECRET.encode()
+    assert hashlib.sha256(sent).hexdigest() not in record.read_text()
+    tested = hikeshi_test(folder)
+    assert tested.returncode == 0, tested.stdout + record.read_text()
 
 
 @pytest.mark.parametrize("text, code, words", [

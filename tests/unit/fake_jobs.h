@@ -13,6 +13,7 @@
 #include "jobs/incident.h"
 #include "jobs/outbox.h"
 #include "jobs/run.h"
+#include "jobs/run_file.h"
 #include "jobs/run_reap.h"
 #include "jobs/schedule.h"
 #include "jobs/token.h"
