@@ -208,7 +208,8 @@ static void add_base64(struct mask *mask, const char *value, size_t length, size
 
 bool mask_add(struct mask *mask, const char *value, size_t length)
 {
-    static const char unreserved[] = "-._~";
+    /* RFC 3986; encodeURIComponent; Python's quote(); Perl's and PHP's older ways; letters and digits alone */
+    static const char *const kept_in_urls[] = {"-._~", "-._~!*'()", "-._~/", "-._", ""};
 
     if (length < MASK_MIN_BYTES)
         return false;
@@ -216,12 +217,9 @@ bool mask_add(struct mask *mask, const char *value, size_t length)
     add_lines(mask, value, length);
     add_characters(mask, value, length);
     add_quoted(mask, value);
-    for (int plus = 0; plus < 2; plus++) {
-        add_percent(mask, value, length, unreserved, true, plus);
-        add_percent(mask, value, length, unreserved, false, plus);
-        add_percent(mask, value, length, "-._~!*'()", true, plus); /* encodeURIComponent */
-        add_percent(mask, value, length, "-._~/", true, plus);     /* Python's quote() */
-    }
+    for (size_t i = 0; i < G_N_ELEMENTS(kept_in_urls); i++)
+        for (int way = 0; way < 4; way++)
+            add_percent(mask, value, length, kept_in_urls[i], way & 1, way & 2);
     add_hex(mask, value, length, false);
     add_hex(mask, value, length, true);
     for (size_t offset = 0; offset < 3; offset++)

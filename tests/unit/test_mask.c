@@ -29,6 +29,7 @@ static void test_forms(void **state)
         {"quoted by Python for a shell", "'s3cr+t/p&ss '\"'\"'w\"rd\\é'", "'***'"},
         {"in double quotes", "S=\"s3cr+t/p&ss 'w\\\"rd\\\\é\"", "S=\"***\""},
         {"in $'…'", "$'s3cr+t/p&ss \\'w\"rd\\\\é'", "$'***'"},
+        {"percent, all but letters", "%73-s3cr%2bt%2fp%26ss%20%27w%22rd%5c%c3%a9", "%73-***"},
         {"percent, by Python", "s3cr%2Bt/p%26ss%20%27w%22rd%5C%C3%A9", "***"},
         {"in base64 of several lines", "czNjcit0L3Am\nc3MgJ3cic\r\nmRcw6k=", "***k="},
         {"others", "s3cr+t/p&ss 'w\"rd", "s3cr+t/p&ss 'w\"rd"},
