@@ -348,7 +348,8 @@ static void exec_emit(void *arg, json_t *event)
     static const char *const protocol[] = {"kind",   "step",        "result",  "state", "reason",
                                            "stream", "report_kind", "content", NULL};
     struct exec *exec = arg;
-    static const char *const cut[] = {"error", "message", NULL}; /* who makes a message may have shortened a value */
+    static const char *const cut[] = {"error", "message", "text",
+                                      NULL}; /* whoever made it may have shortened a value */
     g_autoptr(json_t) masked = json_copy(event);
     const char *key;
     json_t *value;

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* A part of a form at its beginning counts where a text may have been cut: a quarter of the form, within these. */
+/* A part of a form at its beginning counts where a text may have been cut: half of the form, within these. */
 enum { PART_LEAST = 8, PART_MOST = 32 };
 
 struct form {
@@ -105,7 +105,7 @@ static size_t match(const struct mask *mask, const char *at, size_t left, bool p
         size_t taken = common(form, at, left, &whole);
         if (whole)
             return taken;
-        if (parts && taken >= CLAMP(form->length / 4, PART_LEAST, PART_MOST))
+        if (parts && taken >= CLAMP(form->length / 2, PART_LEAST, PART_MOST))
             longest_part = MAX(longest_part, taken);
     }
     return longest_part;

@@ -155,7 +155,8 @@ void output_clear(struct output *output)
 void output_log(struct exec *exec, const char *bytes, size_t length)
 {
     size_t masked_length;
-    g_autofree char *masked = mask_bytes(exec->mask, bytes, length, &masked_length); /* before a chunk's end cuts one */
+    g_autofree char *masked =
+        mask_cut_bytes(exec->mask, bytes, length, &masked_length); /* it may be a caught error's message */
 
     output_cut(exec, NULL, "log", (const uint8_t *)masked, masked_length, true);
 }
