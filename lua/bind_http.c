@@ -45,25 +45,22 @@ static const struct option request_options[] = {REQUEST_OPTIONS,
                                                 {.name = "url", .kind = OPTION_TEXT},
                                                 {.name = NULL}};
 
-enum { CHECKED = 1, HTTP_MESSAGE_BYTES = 640 };
+enum { CHECKED = 1, HTTP_MESSAGE_BYTES = 1024 };
 
-/* After the service: the answer, or a raised error. "METHOD URL" is on top of the stack. */
+/* After the service: the answer, or a raised error. Only the runner can say what of URL and answer may be shown. */
 static int finish_request(lua_State *L, int status, lua_KContext context)
 {
     (void)status;
     const GError *error = call_error(L);
     json_t *result = call_result(L);
     if (error)
-        return raise_error(L, errors_of(error), NULL, NULL, "%s: %s", lua_tostring(L, -1), error->message);
+        return raise_error(L, errors_of(error), NULL, NULL, "%s", error->message);
     int code = (int)json_get_integer(result, "status", 0);
-    if (code >= 400 && (context & CHECKED)) {
-        char text[HTTP_MESSAGE_BYTES];
-        g_strlcpy(text, json_get_string(result, "excerpt", ""), sizeof text);
-        json_object_del(result, "excerpt"); /* the runner's, for this message only */
-        return raise_error(L, ERROR_HTTP, NULL, result, "%s was answered with status %d%s%s", lua_tostring(L, -1), code,
-                           *text ? ": " : "", text);
-    }
-    json_object_del(result, "excerpt");
+    char shown[HTTP_MESSAGE_BYTES];
+    g_strlcpy(shown, json_get_string(result, "shown", ""), sizeof shown);
+    json_object_del(result, "shown"); /* the runner's, for this message only */
+    if (code >= 400 && (context & CHECKED))
+        return raise_error(L, ERROR_HTTP, NULL, result, "%s", shown);
     value_push(L, result, VALUE_NULL_AS_NIL);
     return 1;
 }
@@ -92,18 +89,6 @@ static void take_json(lua_State *L, json_t *request, const char *function)
     json_object_del(request, "json");
 }
 
-/* How messages call it; a URL's user and query may hold secrets. */
-static void push_shown(lua_State *L, const json_t *request)
-{
-    const char *url = json_get_string(request, "url", ""), *server = strstr(url, "://") + 3;
-    const char *user_end = memrchr(server, '@', strcspn(server, "/?#"));
-    lua_pushfstring(L, "%s ", json_get_string(request, "method", "GET"));
-    lua_pushlstring(L, url, (size_t)(server - url));
-    server = user_end ? user_end + 1 : server;
-    lua_pushlstring(L, server, strcspn(server, "?#"));
-    lua_concat(L, 3);
-}
-
 /* Sends what is in the box at `box`; the options are read already. */
 static int send_request(lua_State *L, int box, const char *function)
 {
@@ -114,7 +99,6 @@ static int send_request(lua_State *L, int box, const char *function)
     take_json(L, *slot, function);
     bool check = json_get_bool(*slot, "check", true);
     json_object_del(*slot, "check");
-    push_shown(L, *slot);
     return call_service(L, "http", g_steal_pointer(slot), check ? CHECKED : 0, finish_request);
 }
 

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Of an error page, in the error's message. */
+#define EXCERPT_BYTES 200
+
 struct exchange {
     struct loop *loop;
     struct op *op;
@@ -142,16 +145,31 @@ void http_send(struct loop *loop, struct http_client *client, const struct reach
     exchange->call = http_client_send(client, &sent, exchange_done, exchange);
 }
 
-char *http_shown(const json_t *request)
+char *http_name(const struct mask *mask, const json_t *request)
 {
-    g_autofree char *url = g_strdup(json_get_string(request, "url", ""));
+    g_autoptr(json_t) masked = mask_json(mask, json_object_get(request, "url"));
+    g_autofree char *url = g_strdup(json_string_value(masked) ? json_string_value(masked) : "");
     char *rest = strstr(url, "://");
 
     url[strcspn(url, "?#")] = '\0';
-    if (rest) {
+    if (rest && *rest) {
         char *host = rest + 3, *user = memrchr(host, '@', strcspn(host, "/"));
         if (user)
             memmove(host, user + 1, strlen(user));
     }
     return g_strdup_printf("%s %s", json_get_string(request, "method", "GET"), url);
+}
+
+json_t *http_problem(const struct mask *mask, const char *name, const json_t *result)
+{
+    const json_t *body = json_object_get(result, "body");
+    size_t length = MIN(json_string_length(body), EXCERPT_BYTES);
+    g_autofree char *text = mask_cut_bytes(mask, json_string_value(body), length, &length);
+    g_autoptr(GString) problem = g_string_new(name);
+
+    g_string_append_printf(problem, " was answered with status %" JSON_INTEGER_FORMAT "%s",
+                           json_get_integer(result, "status", 0), length > 0 ? ": " : "");
+    for (size_t i = 0; i < length; i++)
+        g_string_append_c(problem, (guint8)text[i] < 0x20 || text[i] == 0x7F ? ' ' : text[i]);
+    return json_text_value(problem->str, problem->len);
 }

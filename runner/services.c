@@ -14,9 +14,6 @@
 /* A sentence on an incident; channels cut far earlier. */
 #define NOTE_BYTES (16 * 1024)
 
-/* Of an error page, in the error's message. */
-#define HTTP_EXCERPT_BYTES 200
-
 /* A service that waits for a time, an acknowledgement, or another op. */
 struct pause {
     struct exec *exec;
@@ -241,27 +238,18 @@ static void service_exec(struct exec *exec, json_t *args, struct op *op)
         command_start(exec, &request, op);
 }
 
-/* What an error's message shows of the answer: cut, so it is masked here, where a cut secret is still known. */
-static void add_excerpt(const struct exec *exec, json_t *result)
-{
-    const json_t *body = json_object_get(result, "body");
-    size_t length = MIN(json_string_length(body), HTTP_EXCERPT_BYTES);
-    g_autofree char *text = mask_cut_bytes(exec->mask, json_string_value(body), length, &length);
-
-    for (size_t i = 0; i < length; i++)
-        if ((guint8)text[i] < 0x20 || text[i] == 0x7F)
-            text[i] = ' ';
-    json_object_set_new(result, "excerpt", json_text_value(text, length));
-}
-
 static void http_over(void *arg, json_t *result, const GError *error)
 {
     struct pause *pause = arg;
+    g_autofree char *name = http_name(pause->exec->mask, pause->request);
     json_t *answer = json_copy(result);
+    GError *problem = error ? g_error_copy(error) : NULL;
 
+    if (problem)
+        g_prefix_error(&problem, "%s: ", name);
     if (json_get_integer(answer, "status", 0) >= 400)
-        add_excerpt(pause->exec, answer);
-    pause_end(pause, answer, error ? g_error_copy(error) : NULL);
+        json_object_set_new(answer, "shown", http_problem(pause->exec->mask, name, answer));
+    pause_end(pause, answer, problem);
 }
 
 static void http_go(void *arg)
@@ -280,7 +268,7 @@ static void http_go(void *arg)
 static void service_http(struct exec *exec, json_t *args, struct op *op)
 {
     json_t *event = exec_event(exec);
-    g_autofree char *shown = http_shown(args);
+    g_autofree char *shown = http_name(exec->mask, args);
     struct pause *pause = pause_new(exec, op);
 
     json_object_set_new(event, "host", json_null());

@@ -90,11 +90,12 @@ static void fixture_http(json_t *args, struct op *op)
 {
     const char *url = json_get_string(args, "url", "");
     if (g_str_has_suffix(url, "/gone"))
-        op_done(op, NULL, g_error_new(HIKESHI_ERROR, ERROR_UNAVAILABLE, "connection refused"));
+        op_done(op, NULL, g_error_new(HIKESHI_ERROR, ERROR_UNAVAILABLE, "GET %s: connection refused", url));
     else
         op_done(op,
                 json_pack("{s:i, s:{s:s}, s:s, s:s, s:i}", "status", g_str_has_suffix(url, "/404") ? 404 : 200,
-                          "headers", "x", "y", "body", "{\"ok\":true}\n", "excerpt", "{\"ok\":true}", "duration_ms", 1),
+                          "headers", "x", "y", "body", "{\"ok\":true}\n", "shown",
+                          "GET http://a/404 was answered with status 404: {\"ok\":true}", "duration_ms", 1),
                 NULL);
 }
 
