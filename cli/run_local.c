@@ -386,7 +386,7 @@ static void local_clear(struct local *local)
 static bool write_record(const struct local *local)
 {
     struct test_record record = *local->options->record;
-    g_autoptr(json_t) heard = tape_hosts(local->tape), hosts = mask_json(local->mask, heard);
+    g_autoptr(json_t) heard = tape_hosts(local->tape), hosts = mask_cut_json(local->mask, heard);
     g_autoptr(GError) error = NULL;
     record.job = local->options->job;
     record.run = run_record_run(local->record);
