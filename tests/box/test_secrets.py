@@ -254,6 +254,7 @@ for i in range(len(b)):
 ]]
 for _, name in ipairs{NAMES} do
   local s = secret(name)
+  local in_url = s:gsub("[^%w]", function(c) return ("%%%02X"):format(c:byte()) end)
   log("log", s, {s}, {[s] = 1})
   log(("x"):rep(65530 - #s // 2) .. s)
   note("note {s}", {s = s})
@@ -281,8 +282,8 @@ for _, name in ipairs{NAMES} do
     function() secret(s) end,
     function() http.get(s) end,
     function() http.post("URL/500", {body = s, headers = {["X-S"] = (s:gsub("[\n\128-\255]", ""))}}) end,
-    function() http.get("URL/500?token=" .. s:gsub("[^%w]", function(c) return ("%%%02X"):format(c:byte()) end)) end,
-    function() http.get("http://u:" .. s:gsub("[^%w]", "") .. "@127.0.0.1:1/" .. s:gsub("[^%w]", function(c) return ("%%%02x"):format(c:byte()) end)) end,
+    function() http.get("URL/500?token=" .. in_url) end,
+    function() http.get("http://u:" .. in_url .. "@127.0.0.1:1/" .. in_url) end,
     function() exec({"sh", "-c", [[cat; printf %s "$S"; exit 4]]}, {env = {S = s}, stdin = s}) end,
     function() exec{"/nonexistent/" .. s} end,
     function() h:run({"sh", "-c", "cat; exit 5"}, {stdin = s}) end,
