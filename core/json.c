@@ -4,12 +4,20 @@
 #include "core/limits.h"
 #include <string.h>
 
-/* Levels of nesting, found before jansson recurses. Strings are skipped; malformed text is jansson's to report. */
-static bool depth_allowed(const char *text, size_t length)
+/* What is seen of a text before jansson makes values of it and recurses. Strings are skipped; malformed text is
+ * jansson's to report. */
+struct outline {
+    int depth; /* levels of nesting */
+    size_t values;
+};
+
+/* Stops where it is deeper than `most`. */
+static struct outline outline_of(const char *text, size_t length, int most)
 {
+    struct outline outline = {0, 1};
     int depth = 0;
     bool in_string = false;
-    for (size_t i = 0; i < length; i++) {
+    for (size_t i = 0; i < length && outline.depth <= most; i++) {
         char c = text[i];
         if (in_string) {
             if (c == '\\')
@@ -19,18 +27,25 @@ static bool depth_allowed(const char *text, size_t length)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '[' || c == '{') {
-            if (++depth > LIMIT_JSON_DEPTH)
-                return false;
+            outline.depth = MAX(outline.depth, ++depth);
+            outline.values++;
         } else if (c == ']' || c == '}') {
             depth--;
+        } else if (c == ',') {
+            outline.values++;
         }
     }
-    return true;
+    return outline;
+}
+
+size_t json_values(const char *text, size_t length)
+{
+    return outline_of(text, length, G_MAXINT).values;
 }
 
 json_t *json_parse(const char *text, size_t length, const char *name, GError **error)
 {
-    if (!depth_allowed(text, length)) {
+    if (outline_of(text, length, LIMIT_JSON_DEPTH).depth > LIMIT_JSON_DEPTH) {
         errors_set(error, ERROR_PARSE, "%s: nested deeper than %d levels", name, LIMIT_JSON_DEPTH);
         return NULL;
     }

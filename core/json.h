@@ -15,6 +15,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
  * the input ("body", a file's path): "body:3:14: invalid token". ERROR_PARSE. Caller owns the result. */
 json_t *json_parse(const char *text, size_t length, const char *name, GError **error);
 
+/* About how many values a text holds, without making them: its commas and opening brackets outside of strings. A list
+ * of empty lists takes some fifty times the memory of its text, so a small limit of bytes is not enough where text is
+ * hostile. */
+size_t json_values(const char *text, size_t length);
+
 /* Compact text with sorted keys: the canonical form for digests and storage. Caller frees with g_free. Strings that are
  * not UTF-8 are written with U+FFFD. Never NULL. */
 char *json_text(const json_t *value);

@@ -76,6 +76,7 @@
 #define LIMIT_LUA_REPORT_ROWS   10000
 #define LIMIT_LUA_JSON_MIB      8 /* JSON made or read in one call; it is not in the state's memory */
 #define LIMIT_LUA_JSON_BYTES    (LIMIT_LUA_JSON_MIB * 1024 * 1024)
+#define LIMIT_LUA_JSON_VALUES   500000             /* read in one call: about what a state may hold of them */
 #define LIMIT_OUTPUT_BYTES      (1024 * 1024)      /* default a stream a host; the step's max_output may lower it */
 #define LIMIT_RUN_OUTPUT_BYTES  (64 * 1024 * 1024) /* stored output of one run, all steps */
 /* report.file(): one event must fit into a request of the runner with its base64, and stands in the database. */

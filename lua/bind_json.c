@@ -42,7 +42,8 @@ static int encode(lua_State *L)
 }
 
 /* json.decode(text) → value
- * `null` becomes `json.null`, which is not `nil`. An empty object stays one. Raises with line and column.
+ * `null` becomes `json.null`, which is not `nil`. An empty object stays one. Raises with line and column. At most 8 MiB
+ * and 500,000 values at once.
  * @param text string
  * @return any value
  * @raise misuse (the text is not JSON, with line and column)
@@ -56,6 +57,8 @@ static int decode(lua_State *L)
     const char *text = lua_tolstring(L, 1, &length);
     if (length > LIMIT_LUA_JSON_BYTES)
         return raise_misuse(L, "json.decode reads at most %d MiB at once", LIMIT_LUA_JSON_MIB);
+    if (json_values(text, length) > LIMIT_LUA_JSON_VALUES)
+        return raise_misuse(L, "json.decode reads at most %d values at once", LIMIT_LUA_JSON_VALUES);
     json_t **box = value_box(L);
     GError *error = NULL;
     *box = json_parse(text, length, "json.decode", &error);
