@@ -20,6 +20,11 @@ struct live *live_new(FILE *out)
     return live;
 }
 
+void live_alone(struct live *live)
+{
+    live->alone = true;
+}
+
 static const char *style(const struct live *live, enum terminal_style which)
 {
     return terminal_style(live->out, which);
@@ -407,6 +412,8 @@ static const struct {
     {"host", on_host},
     {"note", on_note},
     {"report", live_report},
+    {"message", live_message},
+    {"incident", live_incident},
     {"retry", on_retry},
     {"step_end", on_step_end},
     {"approval", on_approval},

@@ -28,6 +28,8 @@ void live_free(struct live *live); /* prints what is left of unfinished lines */
 /* [{"id","title"}, …]: a job's or a run's steps. Copied. */
 void live_steps(struct live *live, const json_t *steps);
 void live_event(struct live *live, const json_t *event);
+/* There is no server: messages and incidents are shown, and said to be no more than that. */
+void live_alone(struct live *live);
 
 /* The run's state as far as the events told, "running" before the end; borrowed. */
 const char *live_state(const struct live *live);

@@ -9,6 +9,7 @@
 struct live {
     FILE *out;
     bool tty;
+    bool alone; /* nobody is told of anything: there is no server */
     enum terminal_clean clean;
     GHashTable *titles;    /* step id → title */
     GHashTable *partial;   /* "step\nhost\nstream" → GString, freed with its entry: the line that is not whole yet */
@@ -43,6 +44,9 @@ void live_gather_free(struct live *live);
 bool live_apart(struct live *live, const json_t *event);
 void live_apart_end(struct live *live);
 
-void live_report(struct live *live, const json_t *event); /* live_report.c */
+/* live_report.c */
+void live_report(struct live *live, const json_t *event);
+void live_message(struct live *live, const json_t *event);
+void live_incident(struct live *live, const json_t *event);
 
 #endif

@@ -1,4 +1,4 @@
-/* live_report: metrics, tables and texts of steps, as the live printer shows them. */
+/* live_report: metrics, tables and texts of steps, and what they tell others, as the live printer shows them. */
 #include "cli/live_private.h"
 #include "cli/print.h"
 #include <string.h>
@@ -89,4 +89,23 @@ void live_report(struct live *live, const json_t *event)
         report_table(live, event);
     else
         report_text(live, event);
+}
+
+/* ---- what is told to others ---- */
+
+void live_message(struct live *live, const json_t *event)
+{
+    const char *channel = live_text(event, "channel"), *text = live_text(event, "text");
+    live_say(live, live_text(event, "step"), STYLE_BLUE, "message to %s: %s%s", channel ? channel : "?",
+             text ? text : "", live->alone ? " (not sent: there is no server)" : "");
+}
+
+void live_incident(struct live *live, const json_t *event)
+{
+    const char *key = live_text(event, "key"), *title = live_text(event, "title");
+    const char *severity = live_text(event, "severity");
+    bool opens = g_strcmp0(live_text(event, "action"), "open") == 0;
+    live_say(live, live_text(event, "step"), STYLE_BLUE, "%s the incident '%s'%s%s%s%s%s", opens ? "opens" : "resolves",
+             key ? key : "?", severity ? ", " : "", severity ? severity : "", opens ? ": " : "",
+             opens && title ? title : "", live->alone ? " (not done: there is no server)" : "");
 }

@@ -357,6 +357,7 @@ static void local_init(struct local *local, const struct run_local_options *opti
     local->terminate = loop_signal_new(local->loop, SIGTERM, on_interrupt, local);
     if (!options->json) {
         local->live = live_new(stdout);
+        live_alone(local->live);
         live_steps(local->live, json_object_get(options->job, "steps"));
     }
 }

@@ -68,9 +68,9 @@ static json_t *run_new(const json_t *job)
     static const char *const kept[] = {"incident", "alert", "trigger", "requested_by", "params", "data"};
     const json_t *runbook = json_object_get(job, "runbook");
     g_autofree char *now = clock_format(clock_now_ms());
-    json_t *run = json_pack("{s:s, s:n, s:n, s:i, s:n, s:s, s:n, s:n, s:n, s:[], s:[], s:[]}", "state", "running",
-                            "reason", "verified", "attempt", 1, "rerun_of", "created_at", now, "started_at", "ended_at",
-                            "url", "steps", "reports", "notes");
+    json_t *run = json_pack("{s:s, s:n, s:n, s:i, s:n, s:s, s:n, s:n, s:n, s:[], s:[], s:[], s:[], s:[]}", "state",
+                            "running", "reason", "verified", "attempt", 1, "rerun_of", "created_at", now, "started_at",
+                            "ended_at", "url", "steps", "reports", "notes", "messages", "incidents");
     size_t index;
     json_t *step;
     json_object_set(run, "id", json_object_get(job, "run"));
@@ -175,6 +175,24 @@ static void file_of(const struct run_record *record, const json_t *event, json_t
     json_object_set_new(report, "content", json_text_value((const char *)bytes, length));
 }
 
+static void on_message(struct run_record *record, const json_t *event)
+{
+    static const char *const kept[] = {"step", "channel", "text", "template", "values", NULL};
+    json_t *message = json_object();
+    set_time(message, "at", event);
+    view_copy(message, event, kept);
+    json_array_append_new(json_object_get(record->run, "messages"), message);
+}
+
+static void on_incident(struct run_record *record, const json_t *event)
+{
+    static const char *const kept[] = {"step", "action", "key", "title", "severity", "labels", NULL};
+    json_t *incident = json_object();
+    set_time(incident, "at", event);
+    view_copy(incident, event, kept);
+    json_array_append_new(json_object_get(record->run, "incidents"), incident);
+}
+
 static void on_report(struct run_record *record, const json_t *event)
 {
     static const char *const kept[] = {"step", "title", "value", "unit", "columns", "rows", "text", "host", NULL};
@@ -237,7 +255,8 @@ static const struct {
     {"report", on_report},       {"data", on_data},
     {"step_end", on_step_end},   {"approval", on_leave},
     {"delay", on_leave},         {"plan", on_leave},
-    {"run_end", on_run_end},
+    {"run_end", on_run_end},     {"message", on_message},
+    {"incident", on_incident},
 };
 
 void run_record_event(struct run_record *record, const json_t *event)

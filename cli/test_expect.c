@@ -145,20 +145,37 @@ static bool has_all(const json_t *report, const json_t *wanted)
     return true;
 }
 
-static void expect_reports(const json_t *wanted, const json_t *run, json_t *problems)
+/* Each map of `wanted` is part of one of the run's list. */
+static void expect_some(const json_t *wanted, const json_t *run, const char *list, const char *one_of_them,
+                        json_t *problems)
 {
-    const json_t *reports = json_object_get(run, "reports");
+    const json_t *got = json_object_get(run, list);
     size_t i, k;
-    json_t *one, *report;
+    json_t *one, *item;
     json_array_foreach (wanted, i, one) {
         bool found = false;
-        json_array_foreach (reports, k, report)
-            found = found || has_all(report, one);
+        json_array_foreach (got, k, item)
+            found = found || has_all(item, one);
         if (found)
             continue;
-        g_autofree char *should = plain(one), *all = all_of(reports, NULL);
-        test_problem(problems, "there should be a report with\n  %s\nand the reports are%s", should, all);
+        g_autofree char *should = plain(one), *all = all_of(got, NULL);
+        test_problem(problems, "there should be %s with\n  %s\nand the %s are%s", one_of_them, should, list, all);
     }
+}
+
+static void expect_reports(const json_t *wanted, const json_t *run, json_t *problems)
+{
+    expect_some(wanted, run, "reports", "a report", problems);
+}
+
+static void expect_messages(const json_t *wanted, const json_t *run, json_t *problems)
+{
+    expect_some(wanted, run, "messages", "a message", problems);
+}
+
+static void expect_incidents(const json_t *wanted, const json_t *run, json_t *problems)
+{
+    expect_some(wanted, run, "incidents", "an incident", problems);
 }
 
 static void expect_error(const json_t *wanted, const json_t *run, json_t *problems)
@@ -173,8 +190,10 @@ static const struct {
     const char *key;
     void (*compare)(const json_t *wanted, const json_t *run, json_t *problems);
 } keys[] = {
-    {"state", expect_state}, {"reason", expect_reason}, {"verified", expect_verified}, {"steps", expect_steps},
-    {"data", expect_data},   {"notes", expect_notes},   {"reports", expect_reports},   {"error", expect_error},
+    {"state", expect_state},     {"reason", expect_reason},     {"verified", expect_verified},
+    {"steps", expect_steps},     {"data", expect_data},         {"notes", expect_notes},
+    {"reports", expect_reports}, {"messages", expect_messages}, {"incidents", expect_incidents},
+    {"error", expect_error},
 };
 
 void test_expect(const json_t *expect, const json_t *run, json_t *problems)

@@ -27,7 +27,8 @@ static struct outline outline_of(const char *text, size_t length, int most)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '[' || c == '{') {
-            outline.depth = MAX(outline.depth, ++depth);
+            depth++;
+            outline.depth = MAX(outline.depth, depth);
             outline.values++;
         } else if (c == ']' || c == '}') {
             depth--;

@@ -20,6 +20,7 @@ struct delivery_service *delivery_service_new(struct jobs *jobs, GError **error)
     struct delivery_service *service = g_new0(struct delivery_service, 1);
     service->jobs = jobs;
     service->sources = g_steal_pointer(&sources);
+    g_ptr_array_add(service->sources, source_new_runbook());
     service->rules = rules;
     service->queue = delivery_queue_new(service);
     return service;
@@ -33,6 +34,12 @@ void delivery_service_free(struct delivery_service *service)
     g_ptr_array_unref(service->sources);
     label_rules_free(service->rules);
     g_free(service);
+}
+
+void delivery_kick(struct jobs *jobs)
+{
+    if (jobs->deliveries)
+        delivery_queue_kick(jobs->deliveries->queue);
 }
 
 struct source *delivery_source(const struct delivery_service *service, const char *name)

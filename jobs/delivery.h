@@ -19,6 +19,9 @@ bool delivery_admit(struct jobs *jobs, const char *source_name, const struct sou
 void delivery_receive(struct jobs *jobs, const char *source_name, const struct source_request *request,
                       delivery_answer_fn done, void *arg);
 
+/* Deliveries that the server wrote itself are worked on. After the commit; loop thread. */
+void delivery_kick(struct jobs *jobs);
+
 void delivery_list(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 void delivery_get(struct jobs *jobs, json_t *request, const struct actor *actor, op_done_fn done, void *arg);
 /* Why it did or did not start a run, rule by rule. */

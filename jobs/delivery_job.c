@@ -158,6 +158,11 @@ bool delivery_job_apply(struct store_tx *tx, struct delivery_job *job, GError **
     if (!store_exec(tx, SQL_DELIVERY_APPLIED, NULL, error, "isssjs", job->seq, job->reading.event,
                     job->reading.event_key, incident, job->change, json_get_string(job->change, "note", NULL)))
         return false;
+    if (!incident) {
+        const char *why = json_get_string(job->change, "note", NULL);
+        g_autoptr(json_t) nothing = explain_plain(job, why);
+        return end(tx, job, "processed", why, nothing, error);
+    }
     job->incident = incident_load_brief(tx, incident, error);
     if (!job->incident || !stop_runs(tx, job, error))
         return false;

@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "core/errors.h"
 #include "jobs/policy.h"
+#include "jobs/sources/sources.h"
 #include "jobs/trigger.h"
 #include <string.h>
 
@@ -143,6 +144,15 @@ static bool within_hours(const struct matching *m, const struct runbook *runbook
     return ok;
 }
 
+/* A runbook must not start itself by what it opens. */
+static bool is_opener(const json_t *incident, const struct runbook *runbook)
+{
+    const json_t *labels = json_object_get(incident, "labels");
+    return g_strcmp0(json_get_string(incident, "source", NULL), SOURCE_RUNBOOK) == 0 &&
+           g_strcmp0(json_get_string(labels, "runbook", NULL), runbook->id) == 0 &&
+           g_strcmp0(json_get_string(labels, "repository", NULL), runbook->repository) == 0;
+}
+
 static void evaluate(struct matching *m, const struct runbook *runbook, const struct trigger *trigger, json_t *alert)
 {
     json_t *rules = NULL;
@@ -156,7 +166,9 @@ static void evaluate(struct matching *m, const struct runbook *runbook, const st
     }
     m->unmatched += !matched;
     json_t *entry = rule_entry(runbook, trigger, alert, matched, rules);
-    if (matched && m->plan->starts->len >= MAX_STARTS)
+    if (matched && is_opener(m->incident, runbook))
+        json_set_string(entry, "outcome", "opened_it");
+    else if (matched && m->plan->starts->len >= MAX_STARTS)
         json_set_string(entry, "outcome", "too_many");
     else if (matched)
         add_start(m, runbook, trigger, alert, entry);

@@ -138,6 +138,8 @@ static bool sources_job(struct store_tx *tx, struct call *call, GError **error)
     json_t *items = json_array();
     for (guint i = 0; i < sources->len; i++) {
         const struct source *source = sources->pdata[i];
+        if (!source->kind->configure) /* the one that is always there has no address */
+            continue;
         const json_t *row = counts_of(rows, source->name);
         g_autofree char *url =
             g_strdup_printf("%s/hooks/%s", call->jobs->base_url ? call->jobs->base_url : "", source->name);

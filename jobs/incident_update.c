@@ -251,14 +251,15 @@ static bool put_row(struct applying *a, GError **error)
                       json_object_get(r, "updated_at"));
 }
 
-/* Finds the incident that the update is about, or makes it. *ret_stale: the update comes too late to mean anything. */
+/* Finds the incident that the update is about, or makes it, unless it must be known. *ret_stale: the update comes too
+ * late to mean anything. */
 static bool find_row(struct applying *a, bool *ret_stale, GError **error)
 {
     *ret_stale = false;
     if (!store_get(a->tx, SQL_INCIDENT_LAST, &a->row, error, "ss", a->source, json_get_string(a->update, "key", "")))
         return false;
     if (!a->row)
-        return add_row(a, 1, error);
+        return json_get_bool(a->update, "known_only", false) || add_row(a, 1, error);
     int64_t resolved_at = integer_of(a->row, "resolved_at"), at = integer_of(a->update, "at");
     bool derived = is_status(a->update, "derived");
     bool opens = is_status(a->update, "triggered") || is_status(a->update, "acknowledged");
@@ -286,7 +287,8 @@ static const char *next_status(struct applying *a, const json_t *firing)
         return json_array_size(firing) == 0        ? "resolved"
                : is_status(a->row, "acknowledged") ? "acknowledged"
                                                    : "triggered";
-    if (integer_of(a->update, "at") < integer_of(a->row, "updated_at"))
+    bool kept = json_get_bool(a->update, "keeps_status", false) && !a->is_new && !a->reopened;
+    if (kept || integer_of(a->update, "at") < integer_of(a->row, "updated_at"))
         return NULL;
     return json_get_string(a->update, "status", NULL);
 }
@@ -366,6 +368,10 @@ static bool apply(struct applying *a, GError **error)
     bool stale;
     if (!find_row(a, &stale, error))
         return false;
+    if (!a->row) {
+        json_set_string(a->change, "note", "there is no incident of this key");
+        return true;
+    }
     json_object_set(a->change, "incident", json_object_get(a->row, "id"));
     if (stale) {
         json_set_string(a->change, "note", "too late: the alerts that it tells of have ended since");

@@ -17,15 +17,25 @@ static const struct notify_kind *const notify_kinds[] = {
 /* Steps end in quick succession: the message is edited a little later, once for all of them. */
 static bool may_wait(const char *event)
 {
-    static const char *const noisy[] = {"run_started", "step_ended", "note", NULL};
+    static const char *const noisy[] = {"run_started", "step_ended", "note", "message", NULL};
     return g_strv_contains(noisy, event);
 }
 
 bool outbox_add(struct store_tx *tx, const char *event, const char *incident, const char *run, json_t *detail,
                 GError **error)
 {
-    return store_exec(tx, SQL_OUTBOX_ADD, NULL, error, "sssjii", event, incident, run, detail, clock_now_ms(),
+    return store_exec(tx, SQL_OUTBOX_ADD, NULL, error, "sssjiin", event, incident, run, detail, clock_now_ms(),
                       may_wait(event) ? (int64_t)LIVE_DELAY_MS : (int64_t)0);
+}
+
+bool outbox_add_to(struct store_tx *tx, const char *channel, const char *event, const char *incident, const char *run,
+                   json_t *detail, bool *ret_known, GError **error)
+{
+    int64_t changes = 0;
+    bool fine = store_exec(tx, SQL_OUTBOX_ADD, &changes, error, "sssjiis", event, incident, run, detail, clock_now_ms(),
+                           may_wait(event) ? (int64_t)LIVE_DELAY_MS : (int64_t)0, channel);
+    *ret_known = changes > 0;
+    return fine;
 }
 
 /* --- configuration --- */
@@ -119,6 +129,30 @@ static bool announce(struct store_tx *tx, void *arg, GError **error)
         if (!announce_channel(tx, a, a->channels->pdata[i], error))
             return false;
     return store_exec(tx, SQL_OUTBOX_ORPHANS, NULL, error, "i", clock_now_ms());
+}
+
+/* Whether the channel hears of incidents of this source, by the kinds of both. */
+static bool hears(const struct jobs *jobs, const struct channel *channel, const char *source)
+{
+    const struct yaml_node *sources = config_tree(jobs->config, "sources");
+    const struct yaml_node *node = source && sources ? yaml_get(sources, source) : NULL;
+    const struct yaml_node *kind = node ? yaml_get(node, "kind") : NULL;
+    return !channel->kind->source_kind || (kind && g_strcmp0(kind->text, channel->kind->source_kind) == 0);
+}
+
+json_t *outbox_channels(struct jobs *jobs, const char *source)
+{
+    json_t *channels = json_object();
+    for (guint i = 0; jobs->outbox && i < jobs->outbox->channels->len; i++) {
+        const struct channel *channel = jobs->outbox->channels->pdata[i];
+        g_autofree char *why =
+            hears(jobs, channel, source)
+                ? NULL
+                : g_strdup_printf("the channel '%s' writes on incidents of %s, and this run is for none", channel->name,
+                                  channel->kind->name);
+        json_set_string(channels, channel->name, why);
+    }
+    return channels;
 }
 
 static void on_timer(void *arg)

@@ -9,6 +9,7 @@
 #include "jobs/incident.h"
 #include "jobs/outbox_private.h"
 #include "jobs/run.h"
+#include <string.h>
 
 #define GIVE_UP_MS     ((int64_t)48 * 3600 * 1000)
 #define BACKOFF_MAX_MS (5 * 60 * 1000)
@@ -163,7 +164,7 @@ static void finish_unsendable(struct sending *sending, const char *why)
 
 /* --- what a message is made of --- */
 
-/* Reports with {private=true} are for those who look at the run, not for channels. */
+/* Reports with {private=true} are for those who look at the run, not for channels; messages are for their channel. */
 static json_t *run_for_channels(struct store_tx *tx, const struct sending *sending, const char *id, GError **error)
 {
     json_t *run = run_view(tx, sending->service->jobs->base_url, id, error);
@@ -171,6 +172,10 @@ static json_t *run_for_channels(struct store_tx *tx, const struct sending *sendi
     for (size_t i = json_array_size(reports); i-- > 0;)
         if (json_get_bool(json_array_get(reports, i), "private", false))
             json_array_remove(reports, i);
+    json_t *messages = json_object_get(run, "messages");
+    for (size_t i = json_array_size(messages); i-- > 0;)
+        if (strcmp(json_get_string(json_array_get(messages, i), "channel", ""), sending->channel->name) != 0)
+            json_array_remove(messages, i);
     return run;
 }
 

@@ -7,9 +7,11 @@
 #include "core/errors.h"
 #include "core/limits.h"
 #include "jobs/approval_private.h"
+#include "jobs/delivery.h"
 #include "jobs/incident_close.h"
 #include "jobs/outbox.h"
 #include "jobs/run_file.h"
+#include "jobs/run_incident.h"
 #include "jobs/run_private.h"
 
 /* One batch on its way into the store. */
@@ -150,6 +152,28 @@ static bool report(struct intake *intake, const json_t *event, GError **error)
            run_file_add(intake->tx, intake->run, n, event, error);
 }
 
+static bool incident(struct intake *intake, const json_t *event, GError **error)
+{
+    return run_incident_tell(intake->tx, intake->row, event, error);
+}
+
+/* A sentence for one channel. That there is such a channel was looked at by the runner, by what it was told then. */
+static bool message(struct intake *intake, const json_t *event, GError **error)
+{
+    static const char *const kept[] = {"step", "channel", "text", "template", "values", NULL};
+    const char *channel = call_need_string(event, "channel", error);
+    const char *text = channel ? call_need_string(event, "text", error) : NULL;
+    bool known;
+    g_autoptr(json_t) detail = json_object();
+    view_copy(detail, event, kept);
+    if (!text || !outbox_add_to(intake->tx, channel, "message", json_get_string(intake->row, "incident", NULL),
+                                intake->run, detail, &known, error))
+        return false;
+    g_autofree char *told = known ? g_strdup_printf("told %s: %s", channel, text)
+                                  : g_strdup_printf("channel %s was not told: it is not configured any more", channel);
+    return run_tell(intake->tx, intake->row, "message", NULL, told, error);
+}
+
 static bool set_data(struct intake *intake, const json_t *data, GError **error)
 {
     if (!data || json_is_null(data))
@@ -279,6 +303,7 @@ static const struct {
     {"retry", retry},       {"step_end", step_end},
     {"approval", approval}, {"delay", delay},
     {"run_end", run_end},   {"item", item},
+    {"message", message},   {"incident", incident},
 };
 
 /* --- a batch -------------------------------------------------------------------------------------------------------
@@ -379,6 +404,11 @@ static bool events_job(struct store_tx *tx, struct call *call, GError **error)
     return true;
 }
 
+static bool has_kind(const json_t *events, const char *kind)
+{
+    return json_find(events, "kind", kind) != NULL;
+}
+
 /* The lease lives on, or is over when the batch had the attempt's last event. */
 static void events_after(struct call *call)
 {
@@ -391,6 +421,8 @@ static void events_after(struct call *call)
     run_log_kick(call->jobs->runs->log);
     if (strcmp(kind, "output") != 0) /* the steady stream of a long command concerns nobody outside */
         outbox_kick(call->jobs);
+    if (has_kind(events, "incident"))
+        delivery_kick(call->jobs);
     bool asked = strcmp(kind, "approval") == 0, delayed = strcmp(kind, "delay") == 0,
          ended = strcmp(kind, "run_end") == 0;
     if (!asked && !delayed && !ended)

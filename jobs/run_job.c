@@ -4,6 +4,7 @@
 #include "core/errors.h"
 #include "jobs/hosts_exec.h"
 #include "jobs/job.h"
+#include "jobs/outbox.h"
 #include "jobs/view.h"
 
 bool run_job_load(struct store_tx *tx, const char *run, json_t **ret, GError **error)
@@ -89,5 +90,8 @@ json_t *run_job_make(struct jobs *jobs, const struct catalog_set *set, const jso
         rules.trust = config_tree(jobs->config, "trust");
         rules.secrets = config_tree(jobs->config, "secrets");
     }
-    return job_from_plan(plan, set ? set->inventory : NULL, run, &rules, error);
+    json_t *job = job_from_plan(plan, set ? set->inventory : NULL, run, &rules, error);
+    if (job)
+        json_object_set_new(job, "channels", outbox_channels(jobs, json_path_string(row, "incident_json.source")));
+    return job;
 }

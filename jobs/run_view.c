@@ -1,6 +1,7 @@
 /* run_view: runs in product shape, from their rows. Reads only. */
 #include "core/errors.h"
 #include "jobs/run_private.h"
+#include <string.h>
 
 /* The part of the shape that a list shows too. */
 static json_t *head(const json_t *row, const char *base_url)
@@ -70,30 +71,35 @@ static void add_file(json_t *report, const json_t *row, const char *base_url, co
               : json_null());
 }
 
-/* Reports and notes are what runners said, in the order they said it. */
+/* What runners said, in the order they said it; reports without their time. */
 static void add_said(json_t *run, const char *base_url, const json_t *said)
 {
-    json_t *reports = json_array(), *notes = json_array();
+    static const struct {
+        const char *kind, *list;
+    } lists[] = {{"report", "reports"}, {"note", "notes"}, {"message", "messages"}, {"incident", "incidents"}};
     size_t index;
     json_t *row;
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
+        json_object_set_new(run, lists[i].list, json_array());
     json_array_foreach (said, index, row) {
+        const char *kind = json_get_string(row, "kind", "");
         json_t *item = json_object();
         json_object_update_missing(item, json_object_get(row, "body_json"));
         json_object_set_new(item, "step", view_value(row, "step"));
-        if (g_strcmp0(json_get_string(row, "kind", NULL), "report") == 0) {
+        if (strcmp(kind, "report") == 0) {
             json_object_set_new(item, "kind", view_value(item, "report_kind"));
             json_object_set_new(item, "host", view_value(item, "host"));
             json_object_del(item, "report_kind");
             if (g_strcmp0(json_get_string(item, "kind", NULL), "file") == 0)
                 add_file(item, row, base_url, json_get_string(run, "id", ""));
-            json_array_append_new(reports, item);
         } else {
             json_object_set_new(item, "at", view_time(row, "at"));
-            json_array_append_new(notes, item);
         }
+        for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
+            if (strcmp(lists[i].kind, kind) == 0)
+                json_array_append(json_object_get(run, lists[i].list), item);
+        json_decref(item);
     }
-    json_object_set_new(run, "reports", reports);
-    json_object_set_new(run, "notes", notes);
 }
 
 json_t *run_view(struct store_tx *tx, const char *base_url, const char *id, GError **error)

@@ -68,6 +68,11 @@ static struct source *configure_one(const struct yaml_node *key, const struct ya
                    key->text);
         return NULL;
     }
+    if (strcmp(key->text, SOURCE_RUNBOOK) == 0) {
+        errors_set(error, ERROR_CONFIG, "line %d: the source name 'runbook' is that of incidents which runbooks open",
+                   key->line);
+        return NULL;
+    }
     if (node->kind != YAML_MAP) {
         errors_set(error, ERROR_CONFIG, "line %d: source '%s' must be a map with a kind", node->line, key->text);
         return NULL;
@@ -90,6 +95,14 @@ static struct source *configure_one(const struct yaml_node *key, const struct ya
     source->name = g_strdup(key->text);
     source->enabled = !enabled || enabled->boolean;
     source->settings = settings;
+    return source;
+}
+
+struct source *source_new_runbook(void)
+{
+    struct source *source = g_new0(struct source, 1);
+    source->kind = &source_runbook;
+    source->name = g_strdup(SOURCE_RUNBOOK);
     return source;
 }
 

@@ -36,8 +36,10 @@ struct source {
  * for events that overtake each other. same_incident: the key is never used for another incident, so what opens again
  * continues it; reopens: the event itself says that it opened again. starts: whether the event may start runs: always
  * (again: nothing starts twice), when something changed, or never (an acknowledgement). severity_explicit: a person set
- * it, so it wins over labels. text: the timeline's sentence for an event that is more than a change of status. labels
- * absent: those common to the firing alerts are used. alerts_complete: alerts that are not listed are gone. */
+ * it, so it wins over labels. keeps_status: an incident that is open stays as it is, also acknowledged. known_only:
+ * nothing follows when there is no incident of the key. text: the timeline's sentence for an event that is more than a
+ * change of status. labels absent: those common to the firing alerts are used. alerts_complete: alerts that are not
+ * listed are gone. */
 
 /* What a delivery says. */
 struct source_reading {
@@ -80,6 +82,8 @@ const struct source_kind *source_kind_by_name(const char *name);
 
 /* Builds the sources of the configuration's `sources` tree (NULL = none). GPtrArray of struct source*. ERROR_CONFIG. */
 GPtrArray *sources_configure(const struct yaml_node *tree, GError **error);
+/* The one that is always there: incidents that runbooks open. Not enabled: no webhook is for it. */
+struct source *source_new_runbook(void);
 void source_free(struct source *source);
 
 #endif

@@ -37,6 +37,7 @@ BIND_EXTERN(bind_ssh_methods);
 BIND_EXTERN(bind_hosts);
 BIND_EXTERN(bind_http);
 BIND_EXTERN(bind_secret);
+BIND_EXTERN(bind_incidents);
 BIND_EXTERN(bind_log);
 BIND_EXTERN(bind_report);
 BIND_EXTERN(bind_flow);

@@ -181,8 +181,10 @@ static int unknown_module(lua_State *L, const char *name, const json_t *modules)
 }
 
 /* Pushes "hikeshi/lib/net/dns.lua" for "net.dns". */
-static const char *push_path(lua_State *L, const char *name)
+static const char *push_path(lua_State *L, const char *name, size_t length)
 {
+    if (length == 0 || strlen(name) != length)
+        raise_misuse(L, "require: '%.100s' is not a module's name like \"net.dns\"", name);
     for (const char *at = name; *at; at++) {
         if (!g_ascii_isalnum(*at) && *at != '_' && *at != '-' &&
             (*at != '.' || at == name || at[1] == '.' || at[1] == '\0'))
@@ -235,7 +237,7 @@ static int require(lua_State *L)
         return finish_require(L, LUA_OK, 0);
     if (g_str_has_prefix(name, LUA_MODULE_PREFIX "."))
         return raise_unknown(L, "module", name, "the standard library", lua_module_names());
-    const char *path = push_path(L, name);
+    const char *path = push_path(L, name, lua_rawlen(L, 1));
     json_t *text = json_object_get(modules, path);
     if (!json_is_string(text))
         return unknown_module(L, name, modules);

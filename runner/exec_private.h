@@ -121,5 +121,11 @@ void exec_shell_free(struct shell_step *shell);
 void services_call(void *exec, const char *name, json_t *args, struct op *op);
 const char *services_name(size_t index); /* NULL after the last */
 void services_abandon_all(struct exec *exec);
+/* Ends op with null once everything up to seq is stored. */
+void services_end_when_stored(struct exec *exec, struct op *op, int64_t seq);
+
+/* services_tell.c: two of them, which the server does: their event is the effect. */
+void services_notify(struct exec *exec, json_t *args, struct op *op);
+void services_incident(struct exec *exec, json_t *args, struct op *op);
 
 #endif

@@ -78,7 +78,7 @@ static void pause_over(void *arg)
 }
 
 /* Ends op with null once everything up to seq is stored. */
-static void end_when_stored(struct exec *exec, struct op *op, int64_t seq)
+void services_end_when_stored(struct exec *exec, struct op *op, int64_t seq)
 {
     struct pause *pause = pause_new(exec, op);
 
@@ -91,7 +91,7 @@ static void end_when_room(struct exec *exec, struct op *op)
     if (journal_in_flight(exec->journal) < LIMIT_EVENTS_IN_FLIGHT)
         op_done(op, json_null(), NULL);
     else
-        end_when_stored(exec, op, journal_last(exec->journal) - LIMIT_EVENTS_IN_FLIGHT + 1);
+        services_end_when_stored(exec, op, journal_last(exec->journal) - LIMIT_EVENTS_IN_FLIGHT + 1);
 }
 
 static void fail(struct op *op, int code, const char *format, ...) G_GNUC_PRINTF(3, 4);
@@ -400,7 +400,7 @@ static void service_checkpoint(struct exec *exec, json_t *args, struct op *op)
     json_object_set(event, "data", data);
     json_decref(exec->data);
     exec->data = json_incref(data);
-    end_when_stored(exec, op, journal_add(exec->journal, "data", event));
+    services_end_when_stored(exec, op, journal_add(exec->journal, "data", event));
 }
 
 static void service_item(struct exec *exec, json_t *args, struct op *op)
@@ -433,6 +433,8 @@ static const struct service {
     {"sleep", service_sleep},
     {"log", service_log},
     {"note", service_note},
+    {"notify", services_notify},
+    {"incident", services_incident},
     {"report", service_report},
     {"checkpoint", service_checkpoint},
     {"item", service_item},

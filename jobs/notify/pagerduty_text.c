@@ -115,6 +115,9 @@ static void append_run(GString *text, const json_t *run)
     json_array_foreach (json_object_get(run, "notes"), i, item)
         if (i < MAX_NOTES)
             append_line(text, "  note: ", json_get_string(item, "text", ""));
+    json_array_foreach (json_object_get(run, "messages"), i, item)
+        if (i < MAX_NOTES)
+            append_line(text, "  ", json_get_string(item, "text", ""));
     if (url)
         append_line(text, "  ", url);
 }
