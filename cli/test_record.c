@@ -71,15 +71,36 @@ static json_t *results_of_steps(const json_t *run)
     return results;
 }
 
+/* What was told to others, without where and when. */
+static json_t *told(const json_t *run, const char *list, const char *const *kept)
+{
+    json_t *all = json_array();
+    size_t i;
+    json_t *item;
+    json_array_foreach (json_object_get(run, list), i, item) {
+        json_t *one = json_object();
+        for (const char *const *key = kept; *key; key++)
+            set_unless_empty(one, *key, json_object_get(item, *key));
+        json_array_append_new(all, one);
+    }
+    return all;
+}
+
 static json_t *expectations(const json_t *run)
 {
+    static const char *const of_message[] = {"channel", "text", NULL}, *const of_incident[] = {"action", "key",
+                                                                                               "title",  "severity",
+                                                                                               "labels", NULL};
     json_t *expect = json_object();
     g_autoptr(json_t) steps = results_of_steps(run), notes = texts_of_notes(run);
+    g_autoptr(json_t) messages = told(run, "messages", of_message), incidents = told(run, "incidents", of_incident);
     json_object_set(expect, "state", json_object_get(run, "state"));
     set_unless_empty(expect, "verified", json_object_get(run, "verified"));
     set_unless_empty(expect, "steps", steps);
     set_unless_empty(expect, "data", json_object_get(run, "data"));
     set_unless_empty(expect, "notes", notes);
+    set_unless_empty(expect, "messages", messages);
+    set_unless_empty(expect, "incidents", incidents);
     return expect;
 }
 

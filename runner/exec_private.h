@@ -61,6 +61,7 @@ struct exec {
     struct loop_timer *delay;    /* retry_delay */
     size_t output_bytes;         /* stored so far */
     size_t files, files_bytes;   /* of report.file() */
+    int tells;                   /* messages and incidents so far */
 };
 
 /* How one try of a step ended; whoever runs it fills it. */

@@ -16,6 +16,12 @@ static void tell(struct exec *exec, const char *kind, json_t *args, const char *
                 g_error_new(HIKESHI_ERROR, ERROR_TOO_LARGE, "%s: over %d KiB", kind, LIMIT_DATA_BYTES / 1024));
         return;
     }
+    if (exec->tells++ >= LIMIT_RUN_TELLS) {
+        op_done(
+            op, NULL,
+            g_error_new(HIKESHI_ERROR, ERROR_TOO_LARGE, "%s: a run may tell others %d times", kind, LIMIT_RUN_TELLS));
+        return;
+    }
     g_autoptr(json_t) clean = json_parse(text, strlen(text), kind, NULL);
     json_t *event = exec_event(exec);
     for (; *keys; keys++) {

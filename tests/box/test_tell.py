@@ -134,3 +134,18 @@ def test_cases_expect_what_is_told(folder, expect, problem):
     assert result.returncode == (1 if problem else 0), result.stdout
     if problem:
         assert problem in result.stdout
+
+
+def test_a_recorded_case_expects_what_was_told(folder):
+    assert hikeshi(folder, "run", "watch.md", "--record", "watch.test.yaml").returncode == 0
+    text = (folder / "watch.test.yaml").read_text()
+    assert "messages:" in text and "key: backup db-1" in text
+    assert hikeshi(folder, "test", ".").returncode == 0
+    (folder / "watch.md").write_text(WATCH.replace("SEV2", "SEV1"))
+    assert "there should be an incident with" in hikeshi(folder, "test", ".").stdout
+
+
+def test_a_run_tells_others_so_often_and_no_more(folder):
+    (folder / "flood.md").write_text(FRONT.format(title="Flood", more="", lua='for i = 1, 1000 do incidents.open{key = "k" .. i, title = "t"} end'))
+    run = json.loads(hikeshi(folder, "run", "flood.md", "--json").stdout)
+    assert (run["state"], run["steps"][0]["error"]["code"], len(run["incidents"])) == ("failed", "too_large", 200)
