@@ -147,7 +147,8 @@ static void take_values(lua_State *L, int index, int box)
 }
 
 /* notify(channel, template [, values])
- * A message to one of the server's [channels](configuration.md#channels), once for each time that this is called.
+ * A message to one of the server's [channels](configuration.md#webhooks-in-messages-out), once for each time that this
+ * is called.
  * `{name}` and `{{` are as in `note`; a channel gets the template and the values apart, and escapes them as it must.
  * One that writes on incidents of PagerDuty needs a run that is for one.
  * @param channel string
