@@ -88,7 +88,7 @@
 #define LIMIT_OUTPUT_CHUNK_BYTES (32 * 1024) /* one output event */
 #define LIMIT_EVENTS_IN_FLIGHT   1024        /* unacknowledged events of a run before its step waits */
 #define LIMIT_RUN_TELLS          200 /* messages and incidents of one attempt: each costs somebody's attention */
-/* The words of one command: an intent shows all of them. */
+/* The words of one command that its intent shows; a request of the API may have no more. */
 #define LIMIT_ARGV_BYTES (32 * 1024)
 /* A file by upload or download: it is in memory, and a step has 64 MiB. */
 #define LIMIT_TRANSFER_BYTES (32 * 1024 * 1024)

@@ -163,6 +163,23 @@ static bool is_ssh(struct import *import, const char *name, const json_t *vars, 
     return false;
 }
 
+/* An inventory of ours holds none; and the note does not hold it either. */
+static void leave_out_passwords(struct import *import, const char *name, const json_t *vars, int line)
+{
+    static const struct {
+        const char *variable, *old_name, *key;
+    } rows[] = {
+        {"ansible_password", "ansible_ssh_pass", "password"},
+        {"ansible_become_password", "ansible_become_pass", "sudo_password"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+        if (value_of(vars, rows[i].variable, rows[i].old_name) != NULL)
+            import_note(import, line,
+                        "host '%s': its %s is left out: put a reference into runner.ssh.passwords of the runner's "
+                        "configuration, and its name here as '%s'",
+                        name, rows[i].variable, rows[i].key);
+}
+
 static void fill_host(struct ansible *ansible, const char *name, const json_t *vars, json_t *labels, int line)
 {
     struct import *import = ansible->import;
@@ -181,6 +198,7 @@ static void fill_host(struct ansible *ansible, const char *name, const json_t *v
         import_set_user(import, host, user, line);
     if (identity != NULL)
         import_set_identity(import, host, identity, line);
+    leave_out_passwords(import, name, vars, line);
     json_object_set(host, "labels", labels);
 }
 

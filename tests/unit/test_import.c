@@ -112,6 +112,11 @@ static void test_ansible_ini(void **state)
          "left out\n"
          "2: user is a template ('{{me}}'), which only Ansible can evaluate: left out\n"
          "3: host 'localhost' is reached by 'local', not by ssh: left out"},
+        {"passwords are left out", "[x]\na ansible_ssh_pass=hunter2 ansible_become_password=hunter3\n",
+         "{\"a\":{\"labels\":{\"x\":\"true\"}}}\n2: host 'a': its ansible_password is left out: put a reference into "
+         "runner.ssh.passwords of the runner's configuration, and its name here as 'password'\n"
+         "2: host 'a': its ansible_become_password is left out: put a reference into runner.ssh.passwords of the "
+         "runner's configuration, and its name here as 'sudo_password'"},
         {"groups in a circle", "[a:children]\nb\n[b:children]\na\n[b]\nh\n",
          "{\"h\":{\"labels\":{\"a\":\"true\",\"b\":\"true\"}}}"},
         {"hosts before any group", "h1\nh2 ansible_user=x\n", "{\"h1\":{},\"h2\":{\"user\":\"x\"}}"},
