@@ -218,7 +218,10 @@ static void begin_dial(struct ssh_session *session)
 
 static void entered(void *arg)
 {
-    begin_dial(arg);
+    struct ssh_session *session = arg;
+    /* How long connecting takes is told of hosts, and judged by: others are no part of it. */
+    session->started_ms += loop_now_ms(session->options.loop) - session->knocked_ms;
+    begin_dial(session);
 }
 
 static void wait_for_turn(void *arg)
@@ -227,6 +230,7 @@ static void wait_for_turn(void *arg)
     const struct ssh_target *target = session->target;
     g_autofree char *server = g_strdup_printf("%s:%u", target->address, target->port);
     session->state = SESSION_TURN;
+    session->knocked_ms = loop_now_ms(session->options.loop);
     hold_deadline(session);
     session->knock.enter = entered;
     session->knock.arg = session;

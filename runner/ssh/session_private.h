@@ -38,6 +38,7 @@ struct ssh_session {
     struct ssh_tunnel *tunnel; /* while it opens; then the transport's */
     GPtrArray *addresses;
     struct ssh_knock knock;
+    uint64_t knocked_ms;         /* when its turn was asked for */
     struct loop_timer *deadline; /* runs while it is about this host: not while others connect first */
     int64_t left_ms;             /* of the connect time-out, when the deadline was last started */
     uint64_t deadline_from_ms;   /* when that was */

@@ -91,10 +91,12 @@ def test_a_server_that_hangs_up_on_newcomers_fails_nobody(crowd, jump):
     run_rounds(crowd, NAMES.format(hosts=60, at_once=60), 'hosts: "role=target"\nlimits: {max_hosts: 60}')
 
 
-def test_more_hosts_than_sessions(crowd):
-    many(crowd, 60, jump=True)
-    crowd.env["HIKESHI_RUNNER_SSH_MAX_SESSIONS"] = "5"
-    run_rounds(crowd, NAMES.format(hosts=60, at_once=60), 'hosts: "role=target"\nlimits: {max_hosts: 60}', rounds=1)
+@pytest.mark.parametrize("jump", [True, False], ids=["behind a bastion", "direct"])
+def test_more_hosts_than_sessions(crowd, jump):
+    hosts, sessions = (1100, 200) if ROUNDS > 1 else (60, 5)
+    many(crowd, hosts, jump)
+    crowd.env["HIKESHI_RUNNER_SSH_MAX_SESSIONS"] = str(sessions)
+    run_rounds(crowd, NAMES.format(hosts=hosts, at_once=min(hosts, 1000)), f'hosts: "role=target"\nlimits: {{max_hosts: {hosts}}}', rounds=1)
 
 
 def test_more_hosts_than_descriptors(crowd):
