@@ -1,7 +1,6 @@
 """hikeshi lint and other commands that need no server; and that the examples are what the program accepts."""
 import json
 import os
-import re
 import subprocess
 
 from .support.server import HIKESHI

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from .support import yaml12
+from .support import examples, yaml12
 from .support.server import HIKESHI
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,9 +202,26 @@ def documents():
                 yield "step", where, step
 
 
+KINDS = [("inventory", {"defaults", "hosts"}), ("teams", {"teams", "policies"}), ("test", {"runbook", "cases"}),
+         ("runbook", {"title", "owner", "params", "triggers", "limits", "inputs"})]
+
+
+def documents_of_docs():
+    for block in examples.all_blocks("yaml"):
+        document = yaml12.load(block.text)
+        document = {"triggers": document} if isinstance(document, list) else document
+        for name, keys in KINDS:
+            if set(document) <= keys:
+                yield name, block.place, document
+    for block in examples.all_blocks("markdown"):
+        yield "runbook", block.place, yaml12.front_matter(block.text)
+        for step in yaml12.attributes(block.text):
+            yield "step", block.place, step
+
+
 def test_examples_fit(schemas):
     seen = set()
-    for name, where, document in documents():
+    for name, where, document in [*documents(), *documents_of_docs()]:
         seen.add(name)
         assert refusals(schemas[name], document) == [], where
     assert seen == set(schemas)
