@@ -220,6 +220,22 @@ def test_what_is_refused_before_anything_is_sent(tmp_path):
     assert done.stdout.count("  ok   ") == len(REFUSED)
 
 
+def test_web_services_from_the_runner(tmp_path):
+    text = """local web = require("hikeshi.httpcheck")
+local a = web.get(web.runner, "https://shop/health", {headers = {Authorization = "Bearer t"}, timeout = "3s"})
+local b = web.get(web.runner, "https://shop/health")
+local fine, e = pcall(web.expect, web.runner, "https://shop/health", {contains = "ok"})
+local refused, why = pcall(web.get, web.runner, "https://shop/", {insecure = true})
+local _, bad = pcall(web.get, web.runner, "https://shop/", {method = "get it"})
+data.x = {a.status, a.body, b.error, b.message ~= nil, e.code, e.message, tostring(web.runner), refused, bad ~= nil}
+assert(tostring(why):find("needs a host that has curl"))"""
+    http = [{"get": "https://shop/health", "headers": {"Authorization": "Bearer t"}, "status": 503, "answer": "no"},
+            {"get": "https://shop/health", "error": "timeout"}, {"get": "https://shop/health", "answer": "fine"}]
+    wanted = [503, "no", "timeout", True, "check_failed", "https://shop/health answered without 'ok'", "the runner", False, True]
+    done = run(tmp_path, [("one", text, {"http": http, "expect": {"data": {"x": wanted}}})])
+    assert done.returncode == 0, done.stdout
+
+
 def test_errors_name_the_runbooks_line(tmp_path):
     done = run(tmp_path, [("wrong", 'local systemd = require("hikeshi.systemd")\n\nsystemd.restart("db-1", "a b")', {})])
     assert "step 'a' (runbooks/r0.md:5): the unit must be the name of one unit, like app.service, not 'a b'" in done.stdout, done.stdout

@@ -1,10 +1,14 @@
--- httpcheck: whether a web service answers as it should, asked with curl on a host: from where its users are, or from the machine itself.
+-- httpcheck: whether a web service answers as it should, asked with curl on a host (from where its users are, or from the machine itself), or
+-- from the runner.
 local engine = ...
 local arguments = engine.part("arguments")
-local type, tonumber, tostring, pairs, ipairs = type, tonumber, tostring, pairs, ipairs
+local type, tonumber, tostring, pairs, ipairs, pcall, error = type, tonumber, tostring, pairs, ipairs, pcall, error
 local find, match, lower, sub, format = string.find, string.match, string.lower, string.sub, string.format
 local concat, sort = table.concat, table.sort
+---@class hikeshi.httpcheck
+---@field runner table  stands for the runner's own machine where a host is asked for: certificates are verified, redirects are not followed
 local httpcheck = {}
+httpcheck.runner = setmetatable({}, {__tostring = function() return "the runner" end, __metatable = "protected"})
 
 local function url_word(url)
     arguments.line(url, "the address")
@@ -54,8 +58,24 @@ local function curl_words(url, opts, name, seconds)
     return argv
 end
 
+-- What http.request raises when there is no answer; anything else is a mistake in the runbook.
+local no_answer = {timeout = "timeout", unavailable = "unavailable", too_large = "other"}
+
+local function ask_from_runner(url, opts, name, seconds)
+    for _, option in ipairs({"address", "follow", "insecure"}) do
+        if opts[option] ~= nil then engine.misuse("option '" .. option .. "' of " .. name .. " needs a host that has curl, not the runner") end
+    end
+    local request = {url = url_word(url), method = opts.method, headers = opts.headers, timeout = seconds, check = false}
+    local fine, got = pcall(http.request, request)
+    if fine then return {status = got.status, seconds = got.duration_ms / 1000, body = got.body} end
+    local reason = type(got) == "table" and no_answer[got.code]
+    if not reason then error(got, 0) end
+    return {seconds = 0, body = "", error = reason, message = got.message}
+end
+
 local function ask(host, url, opts, name)
     local seconds = engine.duration(opts.timeout == nil and 10 or opts.timeout, "option 'timeout' of " .. name) / 1000
+    if host == httpcheck.runner then return ask_from_runner(url, opts, name, seconds) end
     local result = arguments.run(arguments.handle(host), curl_words(url, opts, name, seconds),
         {check = false, timeout = seconds + 10, stdin = opts.headers and header_lines(opts.headers)})
     local body, status, time = match(result.stdout, "^(.*)\n(%d+) ([%d.]+)$")
@@ -71,12 +91,12 @@ end
 ---@field status integer?  nil when there was none
 ---@field seconds number  until the whole answer was there
 ---@field body string
----@field error string?  why there is no status: `dns`, `connect`, `timeout`, `tls`, `empty`, `lost`, `other`
+---@field error string?  why there is no status: `dns`, `connect`, `timeout`, `tls`, `empty`, `lost`, `unavailable`, `other`
 ---@field message string?  what curl said then
 
 --- Asks once; does not raise because of what the service does. opts: `timeout` ("10s"), `headers`, `method` ("GET"), `address` (an IP: asks
 --- that machine for the name in the URL), `follow` (true: goes where redirects lead), `insecure` (true: takes any certificate).
----@param host string|table|userdata  where curl runs
+---@param host string|table|userdata  where curl runs, or `httpcheck.runner`
 ---@param url string
 ---@param opts? {timeout?: number|string, headers?: table<string, string>, method?: string, address?: string, follow?: boolean, insecure?: boolean}
 ---@return hikeshi.httpcheck.Answer
