@@ -194,8 +194,23 @@ void json_set_string(json_t *object, const char *key, const char *text)
     json_object_set_new(object, key, text != NULL ? json_text_value(text, strlen(text)) : json_null());
 }
 
+/* The shortest digits that read back as the same number, with a point or an exponent: it stays a real. */
+static char *real_text(double value)
+{
+    static const char *const formats[] = {"%.15g", "%.16g", "%.17g"};
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+    for (size_t i = 0; i < G_N_ELEMENTS(formats); i++) {
+        g_ascii_formatd(text, sizeof text, formats[i], value);
+        if (g_ascii_strtod(text, NULL) == value)
+            break;
+    }
+    return g_strconcat(text, strpbrk(text, ".e") ? "" : ".0", NULL);
+}
+
 char *json_scalar_text(const json_t *value)
 {
+    if (json_is_real(value))
+        return real_text(json_real_value(value));
     if (json_is_string(value))
         return g_strdup(json_string_value(value));
     if (value == NULL || json_is_null(value))

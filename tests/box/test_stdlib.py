@@ -161,6 +161,7 @@ REFUSED = [
     ("a shell of psql", 'db:query("select 1 \\\\! id")', "backslash"),
     ("a backslash in a string", "db:query([[select E'\\n']])", "backslash"),
     ("a value without quotes", 'db:query("select :a", {a = "1"})', "write :'a'"),
+    ("a value without quotes, behind a cast", 'db:query("select :::a, :\'a\'", {a = "1"})', "write :'a'"),
     ("a value as a name", 'db:query([[select :"a"]], {a = "1"})', "write :'a'"),
     ("a value without a place", 'db:query("select 1", {a = "1"})', "the query has no :'a'"),
     ("a place without a value", 'db:query("select :\'a\'")', "no value of that name"),

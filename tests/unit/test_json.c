@@ -116,7 +116,19 @@ static void test_paths(void **state)
 static void test_scalars(void **state)
 {
     (void)state;
-    static const char *const rows[][2] = {{"\"x\"", "x"}, {"1", "1"}, {"1.5", "1.5"}, {"true", "true"}, {"null", ""}};
+    static const char *const rows[][2] = {
+        {"\"x\"", "x"},
+        {"1", "1"},
+        {"1.5", "1.5"},
+        {"true", "true"},
+        {"null", ""},
+        {"0.05", "0.05"},
+        {"20.8", "20.8"},
+        {"2.0", "2.0"},
+        {"-1e-9", "-1e-09"},
+        {"1e300", "1e+300"},
+        {"0.30000000000000004", "0.30000000000000004"},
+    };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(json_t) value = json_parse(rows[i][0], strlen(rows[i][0]), "t", NULL);
         g_autofree char *text = json_scalar_text(value);

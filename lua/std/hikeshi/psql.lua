@@ -91,11 +91,12 @@ local function check_text(sql, values)
         engine.misuse("the query holds a backslash or a NUL byte; psql takes a backslash for a command of its own, so give it as a value")
     end
     for colons, quote, name in gmatch(sql, "(:+)(['\"]?)([%a_][%w_]*)") do
-        local given = #colons == 1 and values[name] ~= nil
+        local variable = #colons % 2 == 1 -- "::" is a cast
+        local given = variable and values[name] ~= nil
         if given and quote ~= "'" then
             engine.misuse("write :'" .. name .. "' in the query: otherwise the value would become part of its text")
         end
-        if #colons == 1 and quote == "'" and not given then engine.misuse("the query has :'" .. name .. "', and no value of that name") end
+        if variable and quote == "'" and not given then engine.misuse("the query has :'" .. name .. "', and no value of that name") end
         if given then used[name] = true end
     end
     for name in pairs(values) do
