@@ -81,6 +81,20 @@ FAKE bool outbox_add(struct store_tx *tx, const char *event, const char *inciden
     return false;
 }
 
+FAKE bool outbox_add_to(struct store_tx *tx, const char *channel, const char *event, const char *incident,
+                        const char *run, json_t *detail, bool *ret_known, GError **error)
+{
+    (void)channel;
+    *ret_known = true;
+    return outbox_add(tx, event, incident, run, detail, error);
+}
+
+FAKE json_t *outbox_channels(struct jobs *jobs, const char *source)
+{
+    (void)jobs, (void)source;
+    return json_object();
+}
+
 FAKE bool incident_timeline_add(struct store_tx *tx, const char *incident, const char *kind, const char *actor,
                                 const char *text, const char *run, GError **error)
 {
