@@ -240,15 +240,18 @@ static void reap_as(const char *marker, const char *asked, const char *theirs)
         expect_error("the worker's end", &lost[i], ERROR_LOST, "could not confirm");
         answer_clear(&lost[i]);
     }
-    guint both = alive_with("cmdline", nap);
+    g_autofree char *of_us = g_strdup_printf("HIKESHI_MARKER=%s:", marker);
+    g_autofree char *of_them = g_strdup_printf("HIKESHI_MARKER=%s:", theirs);
+    assert_true(alive_with("environ", of_us) > 0);
     struct op *op = op_new(answered, &answer);
     ssh_reap(world.pool, world.host, NULL, asked, false, op);
     wait_for(&answer);
     assert_null(answer.error);
-    guint left = alive_with("cmdline", nap);
+    guint left = alive_with("environ", of_us), others = alive_with("environ", of_them);
     kill_all(nap); /* before anything may fail */
     assert_true(json_get_bool(answer.result, "stopped", false));
-    assert_int_equal(left, both / 2);
+    assert_int_equal(left, 0);
+    assert_true(others > 0);
     op_unref(op);
     json_decref(argv);
     answer_clear(&answer);
@@ -257,13 +260,18 @@ static void reap_as(const char *marker, const char *asked, const char *theirs)
 static void what_a_dead_worker_left_is_reaped(void **state)
 {
     (void)state;
-    reap_as("run_r.1.1", "run_r.1.1", "run_r.1.12");
+    g_autofree char *one = g_strdup_printf("run_r%d.1.1", getpid());
+    g_autofree char *like_it = g_strdup_printf("%s2", one);
+    reap_as(one, one, like_it);
 }
 
 static void all_of_an_attempt_is_reaped(void **state)
 {
     (void)state;
-    reap_as("run_r.1.77", "run_r.1.", "run_r.10.77");
+    g_autofree char *attempt = g_strdup_printf("run_r%d.1.", getpid());
+    g_autofree char *one = g_strdup_printf("%s77", attempt);
+    g_autofree char *like_it = g_strdup_printf("run_r%d.10.77", getpid());
+    reap_as(one, attempt, like_it);
 }
 
 /* Like sudo with use_pty: stays as parent, drops the environment but for locales, runs the command in a session of its
