@@ -220,7 +220,7 @@ static void reap_as(const char *marker, const char *asked, const char *theirs)
     struct answer lost[2] = {0}, answer = {0};
     /* Of this process alone: what another run of this test left behind is not counted. */
     g_autofree char *nap = g_strdup_printf("5432%07d", (int)getpid());
-    g_autofree char *script = g_strdup_printf("trap '' TERM HUP PIPE; echo ready; sleep %s; sleep %s", nap, nap);
+    g_autofree char *script = g_strdup_printf("trap '' TERM HUP PIPE; sleep %s & echo ready; wait; sleep %s", nap, nap);
     json_t *argv = json_pack("[sss]", "sh", "-c", script);
     const char *const markers[] = {marker, theirs};
     for (size_t i = 0; i < G_N_ELEMENTS(markers); i++) {
