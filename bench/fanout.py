@@ -1,8 +1,9 @@
 """fanout: `cat /proc/uptime` on many hosts: the loopback addresses of one sshd, whose user has a plain /bin/sh.
 
 All contestants use the same key exchange, cipher, host and user key, and strict host keys; all have as many hosts under way at a time. Cold is a new process with no
-connection; warm is the same again over connections that stand. CPU is user and system time of the whole client process tree (of ControlMaster's and Ansible's
-masters, too), memory the peak of the tree's private memory, looked at every 20 ms. The server's work on the same machine is in the wall time of all alike."""
+connection; warm is the same again over connections that stand. They take turns, round by round; figures are medians. CPU is user and system time of the whole client
+process tree (of ControlMaster's and Ansible's masters, too). Memory is the peak of the tree's anonymous memory (Pss_Anon: what processes share is shared out), looked at
+every 20 ms, so that the true peak of a tree of short-lived processes is rather above the figure. The server's work on the same machine is in the wall time of all alike."""
 import argparse
 import ctypes
 import json
@@ -31,7 +32,7 @@ def become_subreaper():
     assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
 
 
-def descendants(pid):
+def descendants(pid, leave_out=()):
     found, look = [], [pid]
     while look:
         one = look.pop()
@@ -39,6 +40,7 @@ def descendants(pid):
             for task in os.listdir(f"/proc/{one}/task"):
                 with open(f"/proc/{one}/task/{task}/children") as file:
                     children = [int(child) for child in file.read().split()]
+                children = [child for child in children if child not in leave_out]
                 found += children
                 look += children
         except OSError:
@@ -54,15 +56,12 @@ def name_of(pid):
         return ""
 
 
-def private_kib(pids):
-    total = 0
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/status") as file:
-                total += sum(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
-        except OSError:
-            pass
-    return total
+def anonymous_kib(pid):
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as file:
+            return sum(int(line.split()[1]) for line in file if line.startswith("Pss_Anon:"))
+    except OSError:
+        return 0
 
 
 def cpu_of(pids):
@@ -85,12 +84,11 @@ class Meter:
 
     def clients(self):
         """Everything below us but the server: also what it leaves behind, which becomes ours."""
-        skip = self.sshd | set(descendants(next(iter(self.sshd))))
-        return [pid for pid in descendants(os.getpid()) if pid not in skip and not name_of(pid).startswith("sshd")]
+        return [pid for pid in descendants(os.getpid(), self.sshd) if not name_of(pid).startswith("sshd")]
 
     def watch(self):
         while not self.over.wait(0.02):
-            self.peak = max(self.peak, private_kib(self.clients()))
+            self.peak = max(self.peak, sum(map(anonymous_kib, self.clients())))
 
     def run(self, argv, env, check):
         self.peak, self.over = 0, threading.Event()
@@ -266,39 +264,47 @@ class Ansible(Masters):
         return ["ansible", "all", "-m", "raw", "-o", "-a", " ".join(COMMAND)]
 
 
-CONTESTANTS = [Hikeshi, Pdsh, Clush, ParallelSsh, ControlMaster, Ansible]
+PEERS = [Pdsh, Clush, ParallelSsh, ControlMaster, Ansible]
 
 
 def addresses(count):
     return [f"127.{1 + n // 62500}.{n // 250 % 250}.{1 + n % 250}" for n in range(count)]
 
 
+def chosen_peers(options):
+    wanted = options.peers.split(",") if options.peers is not None else [peer.name for peer in PEERS]
+    for name in wanted:
+        if name and name not in [peer.name for peer in PEERS]:
+            sys.exit(f"bench: there is no peer '{name}': {', '.join(peer.name for peer in PEERS)}")
+    for peer in PEERS:
+        if peer.name in wanted and shutil.which(peer.program) is None:
+            print(f"bench: {peer.program} is not installed: {peer.name} is left out", file=sys.stderr)
+    return [peer for peer in PEERS if peer.name in wanted and shutil.which(peer.program)]
+
+
+def take_turn(one, meter, figures):
+    try:
+        figures["cold"].setdefault(one.name, []).append(one.cold(meter))
+        if one.warm:
+            figures["warm"].setdefault(one.name, []).append(one.warm(meter))
+    finally:
+        one.stop()
+
+
 def measure(options, count, folder, user):
-    sshd = Sshd(f"{folder}/sshd", address="0.0.0.0", options=["UseDNS no", "MaxStartups 5000", "LogLevel ERROR", *KEX])
+    sshd = Sshd(f"{folder}/sshd", address="0.0.0.0", options=["UseDNS no", "MaxStartups 5000", "LogLevel INFO", *KEX])
     os.chmod(f"{folder}/sshd", 0o755)  # sshd reads authorized_keys as the user
     site = Site(folder, sshd, user, addresses(count), min(options.at_once, count))
     meter, figures = Meter(sshd), {"cold": {}, "warm": {}}
-    wanted = options.only.split(",") if options.only else [contestant.name for contestant in CONTESTANTS]
+    contestants = [Hikeshi(site), *(peer(site) for peer in chosen_peers(options))]
     try:
-        for contestant in CONTESTANTS:
-            if contestant.name not in wanted:
-                continue
-            if contestant is not Hikeshi and shutil.which(contestant.program) is None:
-                print(f"bench: {contestant.program} is not installed: left out", file=sys.stderr)
-                continue
-            one = contestant(site)
-            cold, warm = [], []
-            for _ in range(options.rounds):
-                cold.append(one.cold(meter))
-                if one.warm:
-                    warm.append(one.warm(meter))
-            one.stop()
-            for case, taken in (("cold", cold), ("warm", warm)):
-                if taken:
-                    figures[case][one.name] = {metric: statistics.median(value[metric] for value in taken) for metric in taken[0]}
+        for _ in range(options.rounds):
+            for one in contestants:
+                take_turn(one, meter, figures)
     finally:
         sshd.stop()
-    return figures
+    return {case: {name: {metric: statistics.median(value[metric] for value in taken) for metric in taken[0]} for name, taken in of.items()}
+            for case, of in figures.items()}
 
 
 UNITS = {"wall": "s", "cpu": "ms a host", "memory": "MiB"}
@@ -333,16 +339,16 @@ def make_user():
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench fanout")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--hosts", type=int, default=200)
-    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--hosts", default="200", help="how many; a list for several runs")
+    parser.add_argument("--full", action="store_true", help="--hosts 200,1000")
     parser.add_argument("--at-once", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--only")
+    parser.add_argument("--peers", help="names separated by commas; '' for none")
     options = parser.parse_args()
     become_subreaper()
     user, remove_user = make_user()
     try:
-        for count in (200, 1000) if options.full else (options.hosts,):
+        for count in [200, 1000] if options.full else [int(count) for count in options.hosts.split(",")]:
             with tempfile.TemporaryDirectory(prefix="hikeshi-bench-", ignore_cleanup_errors=True) as folder:
                 os.chmod(folder, 0o755)
                 found = list(lines(measure(options, count, folder, user), count))

@@ -62,6 +62,15 @@ static void refused(struct upload *upload, const char *what, const struct ssh_sf
                   upload->base.target->label, problem);
 }
 
+/* SFTP has no word for it: OpenSSH's answer to ENOSPC and EDQUOT is a plain "Failure". */
+static void write_refused(struct upload *upload, const struct ssh_sftp_answer *answer)
+{
+    g_autofree char *problem = ssh_sftp_problem(answer);
+    bool plain = g_ascii_strcasecmp(problem, "failure") == 0;
+    transfer_fail(&upload->base, ERROR_FILE, "cannot write '%s' on %s: %s%s", upload->base.path,
+                  upload->base.target->label, problem, plain ? " (is the disk full?)" : "");
+}
+
 static bool is_ok(const struct ssh_sftp_answer *answer)
 {
     return answer->kind == SSH_SFTP_STATUS && answer->status == SSH_SFTP_OK;
@@ -169,7 +178,7 @@ static void written(struct upload *upload, const struct ssh_sftp_answer *answer)
 {
     upload->writes--;
     if (!is_ok(answer)) {
-        refused(upload, "write", answer);
+        write_refused(upload, answer);
         return;
     }
     write_on(upload);
@@ -268,7 +277,7 @@ static void closed(struct upload *upload, const struct ssh_sftp_answer *answer)
 {
     struct ssh_sftp *sftp = upload->base.sftp;
     if (!is_ok(answer))
-        refused(upload, "write", answer);
+        write_refused(upload, answer);
     else if (upload->verify)
         await(upload, REOPEN, ssh_sftp_open(sftp, upload->beside, SSH_SFTP_READ, 0));
     else

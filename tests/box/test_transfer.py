@@ -97,3 +97,66 @@ check(not ok and e.code == "file")
     record.write_text(text.replace("limit 2", "limit 3"))
     done = replay()
     assert done.returncode == 1 and "limit 3" in done.stdout and "limit 2" in done.stdout, done.stdout
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of 4 MiB."""
+    at = tmp_path / "small"
+    at.mkdir()
+    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "hikeshi-test", str(at)], capture_output=True).returncode != 0:
+        pytest.skip("mounting needs root")
+    yield at
+    subprocess.run(["umount", str(at)], check=True)
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(folder, small_disk):
+    (small_disk / "conf").write_text("old\n")
+    file = folder.runbook(lua("files", f"""
+local h = ssh("db-1")
+local ok, e = pcall(function() h:upload(string.rep("x", {8 * MIB}), "{small_disk}/conf") end)
+check(not ok and e.code == "file" and e.host == "db-1", tostring(e))
+log(e.message)
+check(h:download("{small_disk}/conf") == "old\\n", "the old file is not what it was")
+h:upload("new\\n", "{small_disk}/conf")
+"""))
+    done = folder.run(file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"cannot write '{small_disk}/conf' on 'db-1' (127.0.0.1:{folder.sshd.port}): Failure (is the disk full?); the file is as it was" in done.stdout, done.stdout
+    assert (small_disk / "conf").read_text() == "new\n" and os.listdir(small_disk) == ["conf"]
+
+
+def test_a_wrong_checksum_changes_nothing(folder, tmp_path):
+    at = tmp_path / "files"
+    at.mkdir()
+    (at / "conf").write_text("old\n")
+    file = folder.runbook(lua("files", f"""
+local h = ssh("db-1")
+local ok, e = pcall(function() h:upload("new\\n", "{at}/conf", {{sha256 = ("0"):rep(64)}}) end)
+check(not ok and e.code == "check_failed" and e.message:find("the file is as it was", 1, true), e.message)
+local ok, e = pcall(function() h:download("{at}/conf", {{sha256 = ("0"):rep(64)}}) end)
+check(not ok and e.code == "check_failed", e.message)
+h:upload("new\\n", "{at}/conf", {{sha256 = sha256("new\\n"), verify = true}})
+"""))
+    done = folder.run(file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (at / "conf").read_text() == "new\n" and os.listdir(at) == ["conf"]
+
+
+def test_readers_see_the_old_file_or_the_new_one(folder, tmp_path):
+    at, size = tmp_path / "files", 2 * MIB
+    at.mkdir()
+    (at / "conf").write_bytes(b"a" * size)
+    os.chmod(at / "conf", 0o640)
+    file = folder.runbook(lua("files", f"""
+local h = ssh("db-1")
+for i = 1, 10 do h:upload(string.rep(i % 2 == 0 and "a" or "b", {size}), "{at}/conf") end
+""", timeout="1m"))
+    child = subprocess.Popen(folder.argv(file), cwd=folder.path, env=folder.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    seen = set()
+    while child.poll() is None:
+        bytes_read = (at / "conf").read_bytes()
+        assert len(bytes_read) == size and bytes_read in (b"a" * size, b"b" * size), "half a file"
+        seen.add(bytes_read[:1])
+    assert child.wait() == 0, child.stdout.read()
+    assert seen == {b"a", b"b"} and os.stat(at / "conf").st_mode & 0o7777 == 0o640 and os.listdir(at) == ["conf"]
