@@ -223,6 +223,8 @@ static char *problem_text(const json_t *event)
     const char *code = live_text(event, "code") ? live_text(event, "code") : live_text(error, "code");
     const char *message = json_is_string(error) ? json_string_value(error) : live_text(error, "message");
     const json_t *number = json_object_get(event, "code");
+    if (message && g_str_has_prefix(message, "exit code")) /* says it already */
+        code = NULL;
     if (message)
         return g_strdup_printf("%s%s%s", code ? code : "", code ? ": " : "", message);
     if (json_is_integer(number))
@@ -238,8 +240,9 @@ static void tell_host(struct live *live, const json_t *event)
     const char *proof = json_is_true(stopped)    ? "; the remote processes are stopped"
                         : json_is_false(stopped) ? "; could not confirm that the remote processes are stopped"
                                                  : "";
-    live_say(live, step, terminal_state_style(result), "%s %s%s%s%s", host ? host : "-", result ? result : "?",
-             *problem ? ": " : "", problem, proof);
+    g_autofree char *what = g_strdup_printf("%s%s%s%s", result ? result : "?", *problem ? ": " : "", problem, proof);
+    if (!live_alike(live, step, host, what))
+        live_say(live, step, terminal_state_style(result), "%s %s", host ? host : "-", what);
 }
 
 static void on_host(struct live *live, const json_t *event)
@@ -451,6 +454,7 @@ void live_free(struct live *live)
         return;
     flush_step(live, NULL, NULL);
     live_gather_end(live);
+    live_alike_end(live);
     live_apart_end(live);
     g_hash_table_unref(live->titles);
     g_hash_table_unref(live->partial);

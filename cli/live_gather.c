@@ -117,6 +117,7 @@ static void print_group(struct live *live, const struct group *group)
 static void print_groups(struct live *live)
 {
     struct gather *gather = live->gather;
+    live_alike_end(live);
     g_ptr_array_sort(gather->groups, larger_first);
     for (guint i = 0; i < gather->groups->len; i++)
         print_group(live, gather->groups->pdata[i]);

@@ -14,6 +14,7 @@ struct live {
     GHashTable *titles;    /* step id → title */
     GHashTable *partial;   /* "step\nhost\nstream" → GString, freed with its entry: the line that is not whole yet */
     struct gather *gather; /* live_gather.c: commands under way */
+    GPtrArray *alike;      /* live_alike.c: failures, by what they say */
     struct apart *apart;   /* live_apart.c: hosts left out, in a row */
     char *step;            /* whose heading stands above */
     char *state;
@@ -39,6 +40,10 @@ bool live_gather_output(struct live *live, const char *step, const char *host, c
 void live_gather_host(struct live *live, const char *step, const char *host);
 void live_gather_end(struct live *live);
 void live_gather_free(struct live *live);
+
+/* live_alike.c. what: "failed: exit code 3". True when it is told later, together with others. end: tells them. */
+bool live_alike(struct live *live, const char *step, const char *host, const char *what);
+void live_alike_end(struct live *live);
 
 /* live_apart.c: true when the event was taken. end: prints what is kept. */
 bool live_apart(struct live *live, const json_t *event);

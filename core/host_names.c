@@ -13,9 +13,19 @@ struct name {
     gint64 number; /* -1 = none */
 };
 
+/* Where the part of a name ends in which hosts are counted: its first label, "web-07" of
+ * "web-07.eu-west-1.example.com", if that has a number and is not one (10.0.0.7). */
+static size_t counted_length(const char *text)
+{
+    size_t label = strcspn(text, "."), digits = 0;
+    for (size_t i = 0; i < label; i++)
+        digits += g_ascii_isdigit(text[i]);
+    return digits > 0 && digits < label ? label : strlen(text);
+}
+
 static struct name split(const char *text)
 {
-    size_t end = strlen(text);
+    size_t end = counted_length(text);
     while (end > 0 && !g_ascii_isdigit(text[end - 1]))
         end--;
     size_t start = end;

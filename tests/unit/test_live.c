@@ -64,6 +64,25 @@ static void test_plain(void **state)
           "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-4\",\"result\":\"skipped\",\"reason\":\"ok in run_1\"}"},
          "[look] How full?\n[look] 3 hosts not_reached: db-[1-3]\n[look] db-4 skipped: ok in run_1\n",
          5},
+        {"the first that fail alike are told at once, the others together",
+         {"{\"kind\":\"command\",\"step\":\"look\",\"host\":\"db-9\",\"script\":\"x\"}",
+          "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-1\",\"result\":\"failed\",\"error\":{\"code\":\"exit\","
+          "\"message\":\"exit code 3 on db-1\"}}",
+          "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-2\",\"result\":\"failed\",\"error\":{\"code\":\"exit\","
+          "\"message\":\"exit code 3 on db-2\"}}",
+          "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-3\",\"result\":\"failed\",\"error\":{\"code\":\"exit\","
+          "\"message\":\"exit code 3 on db-3\"}}",
+          "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-5\",\"result\":\"failed\",\"error\":{\"code\":\"exit\","
+          "\"message\":\"exit code 3 on db-5\"}}",
+          "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-4\",\"result\":\"failed\",\"error\":{\"code\":\"exit\","
+          "\"message\":\"exit code 3 on db-4\"}}",
+          "{\"kind\":\"host\",\"step\":\"look\",\"host\":\"db-9\",\"result\":\"failed\",\"error\":{\"code\":\"lost\","
+          "\"message\":\"gone\"}}"},
+         "[look] How full?\n[look] db-9 $ sh: x\n[look] db-1 failed: exit code 3 on db-1\n[look] db-2 failed: exit "
+         "code 3 on db-2\n"
+         "[look] db-3 failed: exit code 3 on db-3\n[look] db-9 failed: lost: gone\n[look] 2 more failed: exit code 3: "
+         "db-[4-5]\n",
+         5},
         {"others are not",
          {"{\"kind\":\"command\",\"step\":\"look\",\"host\":\"db-1\",\"script\":\"uptime\"}",
           "{\"kind\":\"command\",\"step\":\"look\",\"host\":\"db-2\",\"script\":\"uptime\"}",
