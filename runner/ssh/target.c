@@ -94,8 +94,9 @@ static struct ssh_target *target_at(const json_t *host, const json_t *inventory,
         if (target->jump == NULL)
             return NULL;
     }
-    /* The pin is part of it: a session that was checked against one pin must not serve a host with another. */
-    target->key = g_strdup_printf("%s@%s:%u|%s|%s|%s|%s", target->user, target->address, target->port,
+    /* Name and pin are part of it: a session that was trusted by one name or pin must not serve a host with another,
+     * and its errors name one host. */
+    target->key = g_strdup_printf("%s|%s@%s:%u|%s|%s|%s|%s", target->name, target->user, target->address, target->port,
                                   target->identity ? target->identity : "", target->password ? target->password : "",
                                   target->host_key ? target->host_key : "", target->jump ? target->jump->key : "");
     return g_steal_pointer(&target);

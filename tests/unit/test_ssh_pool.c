@@ -257,7 +257,7 @@ static void an_unused_session_is_closed(void **state)
     assert_int_equal(stat_of("connects"), 2);
 }
 
-static void another_user_or_pin_is_another_session(void **state)
+static void another_name_user_or_pin_is_another_session(void **state)
 {
     (void)state;
     restart("", NULL);
@@ -270,6 +270,13 @@ static void another_user_or_pin_is_another_session(void **state)
     expect_error("pin", &answer, ERROR_HOST_KEY, "pins");
     answer_clear(&answer);
     json_object_del(world.host, "host_key");
+    json_int_t connects = stat_of("connects");
+    json_set_string(world.host, "name", "elsewhere"); /* the same address */
+    run_sh("true", (struct ssh_command){0}, &answer);
+    assert_null(answer.error);
+    assert_int_equal(stat_of("connects"), connects + 1);
+    answer_clear(&answer);
+    json_object_set(world.host, "name", json_object_get(mine, "name"));
     json_set_string(world.host, "user", "nobody-of-that-name");
     run_sh("true", (struct ssh_command){0}, &answer);
     expect_error("user", &answer, ERROR_AUTH, "nobody-of-that-name");
@@ -336,7 +343,7 @@ int main(void)
         cmocka_unit_test(a_session_that_went_silent_is_replaced),
         cmocka_unit_test(an_unused_session_is_closed),
         cmocka_unit_test(unused_sessions_make_room_and_commands_wait_for_it),
-        cmocka_unit_test(another_user_or_pin_is_another_session),
+        cmocka_unit_test(another_name_user_or_pin_is_another_session),
         cmocka_unit_test(freeing_the_pool_ends_everything),
         cmocka_unit_test(abandoned_commands_end_unheard),
     };
