@@ -287,13 +287,30 @@ static void watch(struct local *local, int out, int err, int input)
     loop_poll_set(local->input_poll, LOOP_WRITE);
 }
 
+/* All of them, or none. */
+static bool open_pipes(int pipes[][2], size_t count, GError **error)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (pipe2(pipes[i], O_CLOEXEC) == 0)
+            continue;
+        errors_set(error, ERROR_IO, "cannot make a pipe to the program: %s", g_strerror(errno));
+        while (i-- > 0) {
+            close(pipes[i][0]);
+            close(pipes[i][1]);
+        }
+        return false;
+    }
+    return true;
+}
+
 static bool local_start(struct local *local, const struct ssh_command *command, GError **error)
 {
-    int out[2], err[2], input[2];
+    int pipes[3][2];
     g_auto(GStrv) words = words_of(command->argv), env = environment_of(command->env);
 
-    if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0 || pipe2(input, O_CLOEXEC) != 0)
-        g_error("cannot make a pipe: %s", g_strerror(errno));
+    if (!open_pipes(pipes, G_N_ELEMENTS(pipes), error))
+        return false;
+    const int *input = pipes[0], *out = pipes[1], *err = pipes[2];
     const struct loop_child_options options = {.argv = (const char *const *)words,
                                                .env = (const char *const *)env,
                                                .cwd = command->cwd,

@@ -258,6 +258,14 @@ for _, name in ipairs{NAMES} do
   log("log", s, {s}, {[s] = 1})
   log(("x"):rep(65530 - #s // 2) .. s)
   note("note {s}", {s = s})
+  for _, tell in ipairs{
+    function() incidents.open{key = "key " .. s, title = "title " .. s, labels = {label = s}} end,
+    function() incidents.resolve("key " .. s) end,
+    function() notify("pagerduty", "message {s}", {s = s}) end,
+    function() notify(s, "to a channel of that name") end,
+  } do
+    log(select(2, pcall(tell))) -- some are refused: their words must not be, either
+  end
   report.text("text " .. s, s .. s)
   report.metric("metric " .. s, 1, s)
   report.table("table", {"a" .. s}, {{s}, {"x" .. s .. "y"}})
