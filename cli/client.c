@@ -16,6 +16,7 @@
 struct client {
     char *server; /* no trailing slash */
     char *authorization;
+    bool answered; /* the server is there: a stream that breaks before its first event is tried again */
 };
 
 static char *read_token(const struct cli_call *call, GError **error)
@@ -139,6 +140,7 @@ static bool ask(struct client *client, const char *method, const char *path, con
         unreachable(client, cause, error);
         return false;
     }
+    client->answered = true;
     if (ret->status >= 200 && ret->status <= 299)
         return true;
     problem(client, ret->status, ret->body, ret->body_length, error);
@@ -277,7 +279,7 @@ static bool stream_once(struct client *client, struct stream *stream, const char
         errors_set(error, ERROR_TOO_LARGE, "the server sent an event that is too large");
     else if (sent && (response.status < 200 || response.status > 299))
         problem(client, response.status, stream->head->str, stream->head->len, error);
-    else if (!sent && !stream->progress && !last)
+    else if (!sent && !stream->progress && !last && !client->answered)
         unreachable(client, cause, error);
     else
         again = true;
