@@ -188,8 +188,9 @@ static bool feed(struct ssh_channel *channel)
         channel->input_sent += (size_t)sent;
         moved = true;
     }
+    /* A terminal has no end of input to pass on; Dropbear from 2024 hangs up when it is told of one. */
     if (!channel->input_done && channel->input_sent == length && !channel->request.hold &&
-        libssh2_channel_send_eof(channel->ssh2) != LIBSSH2_ERROR_EAGAIN) {
+        (channel->request.pty || libssh2_channel_send_eof(channel->ssh2) != LIBSSH2_ERROR_EAGAIN)) {
         channel->input_done = true;
         moved = true;
     }
