@@ -39,8 +39,17 @@ def place(tmp_path, account, server):
     made = Place(tmp_path, account, server)
     made.sudo = lambda lua, ssh, *rules, **more: (account.sudo(*rules), made.run(lua, f'identities: ["file:{account.home}/key"], {ssh}', **more))[1]
     yield made
-    left = [path for path in glob.glob("/tmp/tmp.*") if os.stat(path).st_uid == subprocess_uid(account)]
-    assert left == [], "a folder of pipes was left on the host"
+    assert folders_of(subprocess_uid(account)) == [], "a folder of pipes was left on the host"
+
+
+def folders_of(uid):
+    found = []
+    for path in glob.glob("/tmp/tmp.*"):
+        try:
+            found += [path] if os.stat(path).st_uid == uid else []
+        except FileNotFoundError:
+            pass  # somebody else's, and gone meanwhile
+    return found
 
 
 def subprocess_uid(account):
