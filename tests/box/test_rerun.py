@@ -6,10 +6,8 @@ import subprocess
 
 import pytest
 
-from .conftest import Site
 from .support.process import wait_for
-from .support.sshd import Sshd
-from .test_hosts_exec_server import hosts, token
+from .test_hosts_exec_server import make_site, many_sshd, token  # noqa: F401 (a fixture)
 from .test_runner import processes
 
 HEAD = '---\nhikeshi: 1\ntitle: T\nhosts: "role=web"\ntriggers: [{kind: manual}]\n---\n# T\n\n'
@@ -18,17 +16,8 @@ WORK = 'set -- $SSH_CONNECTION; echo $3 >> FOLDER/did; echo "on $3"; ! grep -qx 
 
 
 @pytest.fixture(scope="module")
-def many_sshd(tmp_path_factory):
-    server = Sshd(str(tmp_path_factory.mktemp("sshd")), address="0.0.0.0")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory, many_sshd):
-    made = Site(tmp_path_factory.mktemp("site"), many_sshd, extra="hosts_exec: {enabled: true}")
-    made.server.wait_ready()
-    made.publish({"hikeshi/inventory.yaml": hosts(many_sshd, 5)})
+    made = make_site(tmp_path_factory.mktemp("site"), many_sshd, "hosts_exec: {enabled: true}", 5)
     yield made
     made.stop()
 

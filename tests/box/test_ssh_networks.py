@@ -157,6 +157,7 @@ def run_in(prefix, far, file):
 
 @pytest.mark.parametrize("first", ["refuses", "says nothing"])
 def test_a_name_with_several_addresses_is_reached_at_the_one_that_answers(tmp_path, far, first):
+    prefix = hosts_file(tmp_path, ["127.0.0.1 both.test", "127.1.1.2 both.test"])  # may skip: before anything is started
     there = Sshd(str(tmp_path / "there"), address="127.1.1.2")
     # 127.0.0.1 is asked first: it is nearer to where connections come from.
     hole = Blackhole("127.0.0.1", there.port) if first == "says nothing" else None
@@ -164,7 +165,6 @@ def test_a_name_with_several_addresses_is_reached_at_the_one_that_answers(tmp_pa
   db-1: {{address: both.test, port: {there.port}, user: {there.user}, labels: {{role: db}}, host_key: "{there.fingerprint}"}}
 """)
     far.sshd = there
-    prefix = hosts_file(tmp_path, ["127.0.0.1 both.test", "127.1.1.2 both.test"])
     done = run_in(prefix, far, far.runbook(lua("a", 'log(ssh("db-1"):run{"sh", "-c", "echo $SSH_CONNECTION"}.stdout)')))
     assert done.returncode == 0 and " 127.1.1.2 " in done.stdout, done.stdout + done.stderr
     if hole:

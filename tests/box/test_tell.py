@@ -7,7 +7,7 @@ import pytest
 from .support.process import wait_for
 from .support.repository import Repository
 from .support.server import HIKESHI, Server
-from .test_channels import Receiver
+from .test_channels import receiver  # noqa: F401 (a fixture)
 
 FRONT = "---\nhikeshi: 1\ntitle: {title}\nowner: storage\n{more}---\n```lua {{step=tell effect=read}}\n{lua}\n```\n"
 # Matches what it opens itself, which must not start it again.
@@ -22,13 +22,6 @@ MEND = FRONT.format(title="Mend", more="", lua='incidents.resolve("backup db-1")
 TYPO = FRONT.format(title="Typo", more="", lua='notify("tikets", "x")')
 PAGER = FRONT.format(title="Pager", more="", lua='notify("pager", "x")')
 RUNBOOKS = {"watch": WATCH, "answer": ANSWER, "mend": MEND, "typo": TYPO, "pager": PAGER}
-
-
-@pytest.fixture
-def receiver():
-    made = Receiver()
-    yield made
-    made.stop()
 
 
 @pytest.fixture
